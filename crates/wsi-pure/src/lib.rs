@@ -1,1 +1,5 @@
-//! Crate.
+//! Whole-slide images in pure Rust.
+
+#![forbid(unsafe_code)]
+
+pub mod tiff;

@@ -1,0 +1,1 @@
+//! The promises that every source keeps (to be filled in).
