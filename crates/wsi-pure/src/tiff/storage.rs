@@ -108,3 +108,17 @@ impl Storage {
         }
     }
 }
+
+impl Storage {
+    /// Bytes of a stored row of `width` pixels: rows start at whole bytes. For planar storage, of
+    /// one sample of each.
+    pub(crate) fn row_bytes(&self, width: u32) -> u64 {
+        let samples = if self.planar {
+            1
+        } else {
+            u64::from(self.samples_per_pixel)
+        };
+        let bits = u64::from(width) * samples * u64::from(self.bits_per_sample);
+        bits.div_ceil(8)
+    }
+}
