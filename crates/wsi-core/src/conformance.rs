@@ -1,1 +1,0 @@
-//! The promises that every source keeps (to be filled in).
