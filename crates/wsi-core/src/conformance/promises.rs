@@ -229,10 +229,12 @@ pub(super) fn empty_regions_are_read(slide: &Slide) -> Outcome {
 
 pub(super) fn wrong_calls_are_refused(slide: &Slide) -> Outcome {
     let format = slide.info().pixel_format;
-    let refused = |result: Result<(), Error>, what: &str| match result {
-        Err(error) if error.kind() == ErrorKind::InvalidArgument => Ok(()),
-        Err(error) => Err(format!("{what}: {error}").into()),
-        Ok(()) => Err(format!("{what} was accepted").into()),
+    let refused = |result: Result<(), Error>, what: &str| -> Outcome {
+        match result {
+            Err(error) if error.kind() == ErrorKind::InvalidArgument => Ok(()),
+            Err(error) => Err(format!("{what}: {error}").into()),
+            Ok(()) => Err(format!("{what} was accepted").into()),
+        }
     };
     let before = slide.read_region(&Region::at_level(0, (0, 0), (9, 9)))?;
     let beyond = Region::at_level(slide.pyramid().len(), (0, 0), (1, 1));
@@ -261,7 +263,7 @@ pub(super) fn threads_agree(slide: &Slide) -> Outcome {
         let readers: Vec<_> = (0..16)
             .map(|seed| {
                 let wholes = &wholes;
-                scope.spawn(move || {
+                scope.spawn(move || -> Outcome {
                     let mut random = Random(seed);
                     for Whole { level, image } in wholes {
                         for _ in 0..REGIONS / 4 {
