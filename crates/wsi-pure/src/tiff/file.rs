@@ -471,7 +471,7 @@ mod tests {
         for (nexts, words) in [
             (&[(8, 8)][..], "loop"),
             (&[(8, 40), (40, 8)], "loop"),
-            (&[(8, 12)], "overlap"),
+            (&[(8, 20)], "overlap"),
             (&[(8, 400)], "400"),
         ] {
             let error = open(file(nexts)).unwrap_err();

@@ -379,7 +379,7 @@ impl Tags<'_> {
     /// The one value that all samples share in a tag that has a value for each sample.
     fn shared(&self, tag: u16, default: u16, samples: u16) -> Result<u16> {
         let values = self.integers(tag)?;
-        let first = values.first().copied().unwrap_or(default.into());
+        let first = values.first().copied().unwrap_or_else(|| default.into());
         if values
             .iter()
             .take(samples.into())

@@ -6,6 +6,7 @@ use wsi_core::{Channels, PixelFormat, SampleType};
 
 /// Byte order of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "TIFF knows two")]
 pub enum ByteOrder {
     /// `II`: least significant byte first.
     Little,

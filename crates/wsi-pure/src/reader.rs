@@ -1,0 +1,416 @@
+//! Chunks to pixels: reads any rectangle of a page into the caller's memory.
+//!
+//! The rectangle is cut along the grid of chunks into disjoint cells, which are decoded at the same
+//! time, each straight into the caller's rows where its chunk lies wholly inside. A chunk that is
+//! wanted in part is decoded once into the cache and cropped from there.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use wsi_core::{
+    Error, Fill, Image, Limits, PixelFormat, PixelsMut, Point, Rect, Result, Size, TileLayout,
+};
+
+use crate::cache::{TileCache, TileKey};
+use crate::codec::{self, ChunkCodec};
+use crate::color::Conversion;
+use crate::tiff::{Chunk, Page, TiffFile, compression, photometric};
+
+/// Reads of this many chunks or more run in rayon's current pool; handing out fewer costs more
+/// than it gains, since callers who read small patches bring their own threads.
+const PARALLEL_FROM: usize = 5;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Memory that a thread keeps from chunk to chunk.
+#[derive(Default)]
+struct Scratch {
+    stored: Vec<u8>,
+    native: Vec<u8>,
+    codec: codec::Scratch,
+}
+
+/// Reads the pixels of one page of a TIFF file: as stored, or converted to 8-bit gray or colour.
+///
+/// Pixels come in [`format`](Self::format): the stored samples in the narrowest type that holds
+/// them, compression and predictor undone. Palette indices stay indices, white stays 0 where the
+/// file says so, Orientation is not applied: what `tifffile` calls `page.asarray()`.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use wsi_pure::{PageReader, tiff::TiffFile};
+/// let file = Arc::new(TiffFile::open("image.tif", &wsi_core::Limits::default())?);
+/// for index in 0..file.directories().len() {
+///     let image = PageReader::new(Arc::clone(&file), index)?.read()?;
+///     println!("page {index}: {} {}", image.size(), image.format());
+/// }
+/// # Ok::<(), wsi_core::Error>(())
+/// ```
+pub struct PageReader {
+    file: Arc<TiffFile>,
+    page: Page,
+    codec: ChunkCodec,
+    cache: Arc<TileCache>,
+    id: u64,
+}
+
+impl PageReader {
+    /// A reader of the page that directory `index` of `file` describes, with no cache of its own.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no such directory; `Corrupt`, `Unsupported` or
+    /// `LimitExceeded` if it describes no picture that can be read.
+    pub fn new(file: Arc<TiffFile>, index: usize) -> Result<Self> {
+        Self::with_cache(file, index, Arc::new(TileCache::new(0)))
+    }
+
+    pub(crate) fn with_cache(
+        file: Arc<TiffFile>,
+        index: usize,
+        cache: Arc<TileCache>,
+    ) -> Result<Self> {
+        let page = Page::new(&file, index)?;
+        let codec = ChunkCodec::new(page.storage())?;
+        Ok(Self { id: cache.page_id(), file, page, codec, cache })
+    }
+
+    /// Width and height in pixels, as stored.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.page.size()
+    }
+
+    /// The format in which the pixels are stored.
+    #[must_use]
+    pub fn format(&self) -> PixelFormat {
+        self.page.storage().pixel_format()
+    }
+
+    /// Reads the page whole, in the format in which it is stored.
+    ///
+    /// # Errors
+    /// As [`read_rect`](Self::read_rect); `LimitExceeded` if the picture is larger than
+    /// [`Limits::max_image_bytes`].
+    pub fn read(&self) -> Result<Image> {
+        self.read_as(self.format())
+    }
+
+    /// Reads the page whole, in `format`. Tiles that a sparse file leaves out are 0.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `Unsupported` if there is no conversion to `format`.
+    pub fn read_as(&self, format: PixelFormat) -> Result<Image> {
+        let size = self.size();
+        let bytes = size.area().saturating_mul(format.bytes_per_pixel() as u64);
+        let allowed = self.file.limits().max_image_bytes;
+        if bytes > allowed {
+            let message = format!("a picture of {bytes} bytes, more than the {allowed} allowed");
+            return Err(Error::limit(message));
+        }
+        let mut image = Image::zeroed(size, format)?;
+        let fill = Fill::Color([0; 4]);
+        self.read_rect(Point::default(), image.pixels_mut(), fill)?;
+        Ok(image)
+    }
+
+    /// Reads the rectangle of the size of `out` whose top left pixel is `origin`, in the format of
+    /// `out`. What lies outside of the page, or in a tile that the file leaves out, is filled.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no conversion to that format; `Io`, `Corrupt` or `LimitExceeded`
+    /// of the first tile that cannot be read or decoded, with its column and row.
+    pub fn read_rect(&self, origin: Point, mut out: PixelsMut<'_>, fill: Fill) -> Result<()> {
+        let conversion = match out.format() == self.format() {
+            true => None,
+            false => Some(Conversion::new(self.page.storage(), out.format())?),
+        };
+        let wanted = Rect { origin, size: out.size() };
+        let Some(inside) = wanted.intersection(Rect::new((0, 0), self.size())) else {
+            out.fill(fill);
+            return Ok(());
+        };
+        let target = Rect::new((inside.origin.x - origin.x, inside.origin.y - origin.y), inside.size);
+        out.fill_outside(Some(target), fill);
+        let job = Job { reader: self, conversion: conversion.as_ref(), fill };
+        let mut cells = self.cells(inside, out.part_mut(target));
+        if cells.len() < PARALLEL_FROM {
+            cells.iter_mut().try_for_each(|cell| job.read(cell))
+        } else {
+            cells.par_iter_mut().with_max_len(1).try_for_each(|cell| job.read(cell))
+        }
+    }
+
+    /// Cuts a rectangle inside of the page along the grid of chunks.
+    fn cells<'a>(&self, inside: Rect, out: PixelsMut<'a>) -> Vec<Cell<'a>> {
+        let chunk = self.page.chunk_size();
+        let columns = axis(inside.origin.x, inside.size.width, chunk.width);
+        let rows = axis(inside.origin.y, inside.size.height, chunk.height);
+        let lengths = |spans: &[Span]| spans.iter().map(|span| span.length).collect::<Vec<_>>();
+        let cells = out.split(&lengths(&columns), &lengths(&rows));
+        let places = rows.iter().flat_map(|row| columns.iter().map(move |column| (column, row)));
+        places
+            .zip(cells)
+            .map(|((column, row), out)| Cell {
+                column: column.chunk,
+                row: row.chunk,
+                crop: Rect::new(
+                    (i64::from(column.start), i64::from(row.start)),
+                    (column.length, row.length),
+                ),
+                out,
+            })
+            .collect()
+    }
+
+    fn limits(&self) -> &Limits {
+        self.file.limits()
+    }
+
+    pub(crate) const fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// How the page is cut into stored tiles.
+    pub(crate) fn tile_layout(&self) -> TileLayout {
+        let storage = self.page.storage();
+        let mut layout = TileLayout::new(
+            self.page.chunk_size(),
+            self.page.grid(),
+            compression::name(storage.compression),
+            self.format(),
+        );
+        layout.jpeg_is_ycc = storage.photometric == photometric::YCBCR;
+        if let Some(tables) = &storage.jpeg_tables {
+            layout.jpeg_tables = Arc::clone(tables);
+        }
+        layout
+    }
+
+    /// Replaces `bytes` with a chunk as stored; `false` if the file leaves it out.
+    pub(crate) fn read_stored(
+        &self,
+        column: u32,
+        row: u32,
+        sample: u16,
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool> {
+        match self.page.chunk(&self.file, column, row, sample)? {
+            Chunk::Missing => Ok(false),
+            Chunk::At { offset, length } => {
+                // A chunk longer than what it can decode to is read no further than libtiff would.
+                let most = self.limits().max_tile_bytes.saturating_mul(2);
+                self.file.read_into(offset, length.min(most), bytes)?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for PageReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PageReader").field("page", &self.page).finish_non_exhaustive()
+    }
+}
+
+/// The part of one chunk that a read wants, and where it goes.
+struct Cell<'a> {
+    column: u32,
+    row: u32,
+    /// In pixels of the chunk.
+    crop: Rect,
+    out: PixelsMut<'a>,
+}
+
+/// A run of pixels along one axis that lies in one chunk.
+struct Span {
+    chunk: u32,
+    start: u32,
+    length: u32,
+}
+
+/// Cuts `length` pixels from `start` on into spans of chunks. Both lie inside of the page.
+fn axis(start: i64, length: u32, chunk: u32) -> Vec<Span> {
+    let start = u32::try_from(start).unwrap_or(0);
+    let end = start.saturating_add(length);
+    let span = |index: u32| {
+        let chunk_start = index.saturating_mul(chunk);
+        let from = start.max(chunk_start);
+        let to = end.min(chunk_start.saturating_add(chunk));
+        Span { chunk: index, start: from - chunk_start, length: to - from }
+    };
+    (start / chunk..end.div_ceil(chunk)).map(span).collect()
+}
+
+/// What all cells of a read share.
+struct Job<'a> {
+    reader: &'a PageReader,
+    conversion: Option<&'a Conversion>,
+    fill: Fill,
+}
+
+impl Job<'_> {
+    fn read(&self, cell: &mut Cell<'_>) -> Result<()> {
+        self.read_cell(cell).map_err(|error| error.at_tile(cell.column.into(), cell.row.into()))
+    }
+
+    fn read_cell(&self, cell: &mut Cell<'_>) -> Result<()> {
+        let reader = self.reader;
+        let page = &reader.page;
+        let key = TileKey { page: reader.id, column: cell.column, row: cell.row };
+        if let Some(image) = reader.cache.get(key) {
+            self.copy(&image, cell);
+            return Ok(());
+        }
+        if reader.is_missing(cell.column, cell.row)? {
+            cell.out.fill(self.fill);
+            return Ok(());
+        }
+        let whole = cell.crop.size == page.chunk_rect(cell.column, cell.row).size;
+        // Chunks that cost nothing to decode would only push others out of the cache.
+        let direct = whole || page.storage().compression == compression::NONE;
+        match (direct, self.conversion) {
+            (true, None) => SCRATCH.with_borrow_mut(|scratch| {
+                let Scratch { stored, codec, .. } = scratch;
+                reader.decode(cell.column, cell.row, cell.crop, &mut cell.out, stored, codec)
+            }),
+            (true, Some(conversion)) => SCRATCH.with_borrow_mut(|scratch| {
+                let Scratch { stored, native, codec } = scratch;
+                let format = reader.format();
+                let row_bytes = cell.crop.size.width as usize * format.bytes_per_pixel();
+                native.resize(row_bytes * cell.crop.size.height as usize, 0);
+                let mut pixels = PixelsMut::packed(native, cell.crop.size, format)?;
+                reader.decode(cell.column, cell.row, cell.crop, &mut pixels, stored, codec)?;
+                for (y, row) in (0..cell.crop.size.height).zip(native.chunks_exact(row_bytes)) {
+                    conversion.convert_row(row, cell.out.row_mut(y));
+                }
+                Ok(())
+            }),
+            (false, _) => {
+                let image = reader.cache.get_or_decode(key, || reader.decode_whole(cell))?;
+                self.copy(&image, cell);
+                Ok(())
+            }
+        }
+    }
+
+    /// Copies the wanted part of a decoded chunk.
+    fn copy(&self, image: &Image, cell: &mut Cell<'_>) {
+        let pixel = image.format().bytes_per_pixel();
+        let start = usize::try_from(cell.crop.origin.x).unwrap_or(0) * pixel;
+        let length = cell.crop.size.width as usize * pixel;
+        let top = u32::try_from(cell.crop.origin.y).unwrap_or(0);
+        for y in 0..cell.crop.size.height {
+            let row = &image.row(top + y)[start..start + length];
+            match self.conversion {
+                None => cell.out.row_mut(y).copy_from_slice(row),
+                Some(conversion) => conversion.convert_row(row, cell.out.row_mut(y)),
+            }
+        }
+    }
+}
+
+impl PageReader {
+    /// The samples that have a chunk of their own.
+    fn chunk_samples(&self) -> std::ops::Range<u16> {
+        let storage = self.page.storage();
+        0..if storage.planar { storage.samples_per_pixel } else { 1 }
+    }
+
+    /// Whether the file leaves the chunk out, for all samples.
+    fn is_missing(&self, column: u32, row: u32) -> Result<bool> {
+        for sample in self.chunk_samples() {
+            if self.page.chunk(&self.file, column, row, sample)? != Chunk::Missing {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Column and row of a chunk that `rect` touches and the file leaves out, if there is one.
+    pub(crate) fn first_missing(&self, rect: Rect) -> Result<Option<(u32, u32)>> {
+        let Some(inside) = rect.intersection(Rect::new((0, 0), self.size())) else {
+            return Ok(None);
+        };
+        let chunk = self.page.chunk_size();
+        for row in axis(inside.origin.y, inside.size.height, chunk.height) {
+            for column in axis(inside.origin.x, inside.size.width, chunk.width) {
+                if self.is_missing(column.chunk, row.chunk)? {
+                    return Ok(Some((column.chunk, row.chunk)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Decodes a chunk whole, its padding apart.
+    fn decode_whole(&self, cell: &Cell<'_>) -> Result<Image> {
+        let size = self.page.chunk_rect(cell.column, cell.row).size;
+        let mut image = Image::zeroed(size, self.format())?;
+        let crop = Rect::new((0, 0), size);
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Scratch { stored, codec, .. } = scratch;
+            self.decode(cell.column, cell.row, crop, &mut image.pixels_mut(), stored, codec)
+        })?;
+        Ok(image)
+    }
+
+    /// Decodes the part `crop` of a chunk into `out`. A sample that a planar file leaves out is 0.
+    fn decode(
+        &self,
+        column: u32,
+        row: u32,
+        crop: Rect,
+        out: &mut PixelsMut<'_>,
+        stored: &mut Vec<u8>,
+        scratch: &mut codec::Scratch,
+    ) -> Result<()> {
+        let size = self.page.stored_size(column, row);
+        let planar = self.page.storage().planar;
+        if planar {
+            out.fill(Fill::Color([0; 4]));
+        }
+        for sample in self.chunk_samples() {
+            if self.read_stored(column, row, sample, stored)? {
+                self.check_expansion(size, stored.len())?;
+                if planar {
+                    let place = (size, crop);
+                    self.codec.decode_plane(stored, sample, place, out, scratch)?;
+                } else {
+                    self.codec.decode(stored, size, crop, out, scratch)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses chunks that claim more pixels than their bytes can hold, before memory is taken.
+    fn check_expansion(&self, size: Size, stored: usize) -> Result<()> {
+        let storage = self.page.storage();
+        let decoded = storage.row_bytes(size.width).saturating_mul(size.height.into());
+        match max_expansion(storage.compression) {
+            Some(factor) if decoded > (stored as u64).saturating_mul(factor).saturating_add(4096) => {
+                Err(Error::corrupt(format!(
+                    "{stored} bytes of {} cannot hold a tile or strip of {decoded}",
+                    compression::name(storage.compression)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How many bytes a byte of a compression can become at most, where there is a bound that is
+/// small enough to tell hostile files by: the longest run of PackBits, the longest string of a
+/// 9-bit LZW code, the longest match of Deflate's shortest codes.
+const fn max_expansion(compression: u16) -> Option<u64> {
+    match compression {
+        compression::NONE => Some(1),
+        compression::PACK_BITS => Some(64),
+        compression::LZW => Some(4096),
+        compression::DEFLATE | compression::OLD_DEFLATE => Some(1040),
+        _ => None,
+    }
+}

@@ -1,0 +1,238 @@
+//! A slide in a TIFF file: what a vendor's layout says, over page readers.
+
+use std::sync::{Arc, OnceLock};
+
+use wsi_core::source::{AssociatedImage, TileIndex};
+use wsi_core::{
+    Channels, EncodedTiles, Error, Image, Level, PixelFormat, PixelsMut, Plane, Point, Properties,
+    Pyramid, Rect, Region, Result, SampleType, SlideInfo, SlideSource, TileLayout,
+};
+
+use crate::cache::TileCache;
+use crate::properties;
+use crate::reader::PageReader;
+use crate::tiff::{TiffFile, tag};
+use crate::vendor::Layout;
+
+/// An open slide.
+pub(crate) struct TiffSlide {
+    file: Arc<TiffFile>,
+    layout: Layout,
+    info: SlideInfo,
+    /// For each level, for each plane.
+    levels: Vec<Vec<PageReader>>,
+    associated: Vec<(String, PageReader)>,
+    properties: OnceLock<Properties>,
+}
+
+impl TiffSlide {
+    /// Opens what `layout` names. A level that cannot be read is an error; an associated image
+    /// that cannot is left out, and a caveat says so.
+    pub(crate) fn new(
+        file: Arc<TiffFile>,
+        format: &'static str,
+        mut layout: Layout,
+        cache: &Arc<TileCache>,
+    ) -> Result<Self> {
+        let reader =
+            |index: usize| PageReader::with_cache(Arc::clone(&file), index, Arc::clone(cache));
+        let mut levels = Vec::new();
+        for (level, planes) in layout.levels.iter().enumerate() {
+            let readers: Result<Vec<_>> = planes.iter().map(|&index| reader(index)).collect();
+            levels.push(readers.map_err(|error| error.at_level(level))?);
+        }
+        let mut associated = Vec::new();
+        for (name, index) in &layout.associated {
+            match reader(*index) {
+                Ok(reader) => associated.push((name.clone(), reader)),
+                Err(error) => layout.caveats.push(format!("{name} cannot be read: {error}")),
+            }
+        }
+        let info = slide_info(format, &layout, &levels, &associated)?;
+        Ok(Self { file, layout, info, levels, associated, properties: OnceLock::new() })
+    }
+
+    fn reader(&self, level: usize, plane: Plane) -> Result<&PageReader> {
+        self.levels
+            .get(level)
+            .and_then(|planes| planes.get(plane.0 as usize))
+            .ok_or_else(|| Error::invalid(format!("no plane {} of level {level}", plane.0)))
+    }
+
+    fn read_properties(&self) -> Result<Properties> {
+        let layout = &self.layout;
+        let mut all = properties::tiff_properties(&self.file, layout.properties_directory)?;
+        for (name, value) in layout.properties.iter_bytes() {
+            all.set(name, value);
+        }
+        properties::slide_properties(&self.info, &mut all);
+        let icc_size = self.icc(layout.icc_directory)?.map_or(0, |profile| profile.len());
+        if icc_size > 0 {
+            all.set("openslide.icc-size", icc_size.to_string());
+        }
+        if let (true, Some(reader)) = (layout.has_bounds, self.level0()) {
+            properties::bounds_properties(&self.file, reader, &mut all)?;
+        }
+        let hashed = self.levels.iter().flatten();
+        let hashed = hashed
+            .map(PageReader::page)
+            .find(|page| page.directory() == layout.hash_directory);
+        if let Some(page) = hashed {
+            let hash = properties::quickhash(&self.file, page, layout.properties_directory)?;
+            if let Some(hash) = hash {
+                all.set("openslide.quickhash-1", hash);
+            }
+        }
+        Ok(all)
+    }
+
+    fn level0(&self) -> Option<&PageReader> {
+        self.levels.first().and_then(|planes| planes.first())
+    }
+
+    fn icc(&self, directory: usize) -> Result<Option<Vec<u8>>> {
+        self.file.bytes(directory, tag::ICC_PROFILE)
+    }
+
+    /// Refuses to show nothing where Aperio's coarser levels borrow from finer ones.
+    fn check_missing(&self, reader: &PageReader, level: usize, rect: Rect) -> Result<()> {
+        if level == 0 || !self.layout.borrows_missing_tiles {
+            return Ok(());
+        }
+        match reader.first_missing(rect)? {
+            None => Ok(()),
+            Some((column, row)) => Err(Error::unsupported(
+                "the file leaves this tile out, to be drawn from the level before",
+            )
+            .at_tile(column.into(), row.into())),
+        }
+    }
+}
+
+impl SlideSource for TiffSlide {
+    fn info(&self) -> &SlideInfo {
+        &self.info
+    }
+
+    fn properties(&self) -> Result<&Properties> {
+        if let Some(properties) = self.properties.get() {
+            return Ok(properties);
+        }
+        let properties = self.read_properties()?;
+        Ok(self.properties.get_or_init(|| properties))
+    }
+
+    fn read_region(&self, region: &Region, mut out: PixelsMut<'_>) -> Result<()> {
+        let level = self.info.pyramid.level(region.level)?;
+        let reader = self.reader(region.level, region.plane)?;
+        let rect = region.rect_on(level);
+        if !is_blended(out.format()) {
+            self.check_missing(reader, region.level, rect)?;
+            return reader.read_rect(rect.origin, out, region.fill);
+        }
+        let placements = region.placements(level);
+        let whole = Rect::new((0, 0), region.size);
+        if placements.iter().all(|placement| placement.target != whole) {
+            out.fill(region.fill);
+        }
+        for placement in placements {
+            let origin = placement.aligned().ok_or_else(|| between_pixels(region, level))?;
+            let target = placement.target;
+            self.check_missing(reader, region.level, Rect { origin, size: target.size })?;
+            reader.read_rect(origin, out.part_mut(target), region.fill)?;
+        }
+        Ok(())
+    }
+
+    fn read_associated(&self, name: &str) -> Result<Image> {
+        let found = self.associated.iter().find(|(known, _)| known == name);
+        let (_, reader) =
+            found.ok_or_else(|| Error::invalid(format!("no associated image `{name}`")))?;
+        reader.read().map_err(|error| {
+            Error::new(error.kind(), format!("associated image `{name}`")).with_source(error)
+        })
+    }
+
+    fn icc_profile(&self) -> Result<Option<Vec<u8>>> {
+        self.icc(self.layout.icc_directory)
+    }
+
+    fn encoded_tiles(&self) -> Option<&dyn EncodedTiles> {
+        Some(self)
+    }
+}
+
+impl EncodedTiles for TiffSlide {
+    fn layout(&self, level: usize, plane: Plane) -> Result<TileLayout> {
+        Ok(self.reader(level, plane)?.tile_layout())
+    }
+
+    fn read_tile(&self, index: TileIndex, bytes: &mut Vec<u8>) -> Result<bool> {
+        let reader = self.reader(index.level, index.plane)?;
+        let (columns, rows) = reader.page().grid();
+        if index.column >= columns || index.row >= rows {
+            return Err(Error::invalid(format!(
+                "tile ({}, {}) of a grid of {columns} x {rows}",
+                index.column, index.row
+            )));
+        }
+        reader.read_stored(index.column, index.row, 0, bytes)
+    }
+}
+
+fn slide_info(
+    format: &'static str,
+    layout: &Layout,
+    levels: &[Vec<PageReader>],
+    associated: &[(String, PageReader)],
+) -> Result<SlideInfo> {
+    let first = |planes: &Vec<PageReader>| planes.first().map(|reader| (reader.size(), tile(reader)));
+    let sizes: Vec<_> = levels.iter().filter_map(first).collect();
+    let pyramid = Pyramid::from_sizes(sizes.iter().map(|&(size, _)| size))?;
+    let with_tiles = pyramid.levels().iter().zip(&sizes).map(|(level, &(_, tile))| match tile {
+        Some(tile) => level.clone().with_tile_size(tile),
+        None => level.clone(),
+    });
+    let pyramid = Pyramid::new(with_tiles.collect())?;
+    let pixel_format = levels
+        .first()
+        .and_then(|planes| planes.first())
+        .map_or(PixelFormat::RGB8, PageReader::format);
+    let mut info = SlideInfo::new(format, pyramid, pixel_format);
+    info.planes = levels
+        .first()
+        .and_then(|planes| u32::try_from(planes.len()).ok())
+        .unwrap_or(1);
+    info.mpp = layout.mpp;
+    info.objective_power = layout.objective_power;
+    info.associated = associated
+        .iter()
+        .map(|(name, reader)| AssociatedImage {
+            name: name.clone(),
+            size: reader.size(),
+            format: reader.format(),
+        })
+        .collect();
+    info.caveats.clone_from(&layout.caveats);
+    Ok(info)
+}
+
+fn tile(reader: &PageReader) -> Option<wsi_core::Size> {
+    reader.page().is_tiled().then(|| reader.page().chunk_size())
+}
+
+/// Whether a read of this format is blended between pixels: 8-bit colour alone.
+fn is_blended(format: PixelFormat) -> bool {
+    format.sample == SampleType::U8 && matches!(format.channels, Channels::Rgb | Channels::Rgba)
+}
+
+fn between_pixels(region: &Region, level: &Level) -> Error {
+    let Point { x, y } = match region.origin {
+        wsi_core::Origin::Level0(point) | wsi_core::Origin::Level(point) => point,
+    };
+    Error::unsupported(format!(
+        "level-0 origin ({x}, {y}) falls between the pixels of a level of downsample {}; \
+         read from a pixel of the level itself (`Region::at_level`)",
+        level.downsample
+    ))
+}
