@@ -1,0 +1,440 @@
+//! Dequantisation, inverse DCT and level shift of one block, full size and reduced.
+//!
+//! The arithmetic is libjpeg-turbo's "islow" (Loeffler, Ligtenberg and Moschytz with 13-bit
+//! constants), to the bit. Columns first, then rows; sums have no inner rounding, so the order of
+//! additions is free, and each pass ends with a rounding shift.
+//!
+//! For 8-bit samples this follows the x86 SIMD routines also where data are corrupt and values
+//! leave their range: a coefficient times its quantiser is cut to 16 bits, the sums `x0 ± x4`,
+//! `x7 + x3` and `x5 + x1` wrap at 16 bits, the results of the first pass saturate to 16 bits, and
+//! those of the second to 8. If rows 1 to 7 of a block are all zero, the first pass is a wrapping
+//! shift instead. Legal data never come near these limits.
+//!
+//! 12-bit samples have no SIMD routines; there the C code's wide sums and its masked range limit
+//! are followed.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are clamped to the target's range, or wrap on purpose as the module doc says"
+)]
+
+/// One block of coefficients in natural order.
+pub(crate) type Block = [i16; 64];
+
+/// Quantisers in natural order, as the multipliers of the reference: cut to 16 bits.
+pub(crate) type Multipliers = [i16; 64];
+
+// cos-based constants of the LL&M transform, times 2^13.
+const F_0_298: i32 = 2446;
+const F_0_390: i32 = 3196;
+const F_0_541: i32 = 4433;
+const F_0_765: i32 = 6270;
+const F_0_899: i32 = 7373;
+const F_1_175: i32 = 9633;
+const F_1_501: i32 = 12299;
+const F_1_847: i32 = 15137;
+const F_1_961: i32 = 16069;
+const F_2_053: i32 = 16819;
+const F_2_562: i32 = 20995;
+const F_3_072: i32 = 25172;
+
+/// Transforms a block of 8-bit samples to `size` x `size` samples (8, 4, 2 or 1).
+///
+/// `last` is the zigzag index of the last coefficient that may be nonzero. `out` starts at the
+/// block's first sample; rows are `stride` apart.
+pub(crate) fn transform_8_bit(
+    size: usize,
+    block: &Block,
+    quant: &Multipliers,
+    last: u8,
+    out: &mut [u8],
+    stride: usize,
+) {
+    match size {
+        8 if last == 0 => fill(out, stride, dc_only(block, quant)),
+        // Zigzag indices up to 9 lie in the first four rows and columns.
+        8 if last <= 9 => full::<4>(block, quant, out, stride),
+        8 => full::<8>(block, quant, out, stride),
+        4 => half(block, quant, out, stride),
+        2 => quarter(block, quant, out, stride),
+        _ => {
+            if let Some(sample) = out.first_mut() {
+                *sample = eighth(block, quant);
+            }
+        }
+    }
+}
+
+/// Adds 128 and saturates.
+#[inline(always)]
+fn level(value: i32) -> u8 {
+    (value.clamp(-128, 127) + 128) as u8
+}
+
+#[inline(always)]
+fn saturate(value: i32) -> i16 {
+    value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
+/// Adds half and shifts.
+#[inline(always)]
+fn descale<const SHIFT: u32>(value: i32) -> i32 {
+    value.wrapping_add(1 << (SHIFT - 1)) >> SHIFT
+}
+
+fn dc_only(block: &Block, quant: &Multipliers) -> u8 {
+    let dc = block[0].wrapping_mul(quant[0]).wrapping_shl(2);
+    level((i32::from(dc) + 16) >> 5)
+}
+
+fn fill(out: &mut [u8], stride: usize, sample: u8) {
+    for row in out.chunks_mut(stride).take(8) {
+        row[..8].fill(sample);
+    }
+}
+
+/// One pass of the 8-point transform over 16-bit values, before the rounding shift.
+#[inline(always)]
+fn pass(x: [i16; 8]) -> [i32; 8] {
+    let wide = |value: i16, factor: i32| i32::from(value) * factor;
+    let t0 = i32::from(x[0].wrapping_add(x[4])) << 13;
+    let t1 = i32::from(x[0].wrapping_sub(x[4])) << 13;
+    let t2 = wide(x[2], F_0_541) + wide(x[6], F_0_541 - F_1_847);
+    let t3 = wide(x[2], F_0_541 + F_0_765) + wide(x[6], F_0_541);
+    let even = [
+        t0.wrapping_add(t3),
+        t1.wrapping_add(t2),
+        t1.wrapping_sub(t2),
+        t0.wrapping_sub(t3),
+    ];
+
+    let z3 = x[7].wrapping_add(x[3]);
+    let z4 = x[5].wrapping_add(x[1]);
+    let s3 = wide(z3, F_1_175 - F_1_961) + wide(z4, F_1_175);
+    let s4 = wide(z3, F_1_175) + wide(z4, F_1_175 - F_0_390);
+    let odd = [
+        (wide(x[7], -F_0_899) + wide(x[1], F_1_501 - F_0_899)).wrapping_add(s4),
+        (wide(x[5], -F_2_562) + wide(x[3], F_3_072 - F_2_562)).wrapping_add(s3),
+        (wide(x[5], F_2_053 - F_2_562) + wide(x[3], -F_2_562)).wrapping_add(s4),
+        (wide(x[7], F_0_298 - F_0_899) + wide(x[1], -F_0_899)).wrapping_add(s3),
+    ];
+    [
+        even[0].wrapping_add(odd[0]),
+        even[1].wrapping_add(odd[1]),
+        even[2].wrapping_add(odd[2]),
+        even[3].wrapping_add(odd[3]),
+        even[3].wrapping_sub(odd[3]),
+        even[2].wrapping_sub(odd[2]),
+        even[1].wrapping_sub(odd[1]),
+        even[0].wrapping_sub(odd[0]),
+    ]
+}
+
+/// 8 x 8 samples from the first `K` rows and columns of coefficients; the others are zero.
+#[inline(always)]
+fn full<const K: usize>(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
+    let flat = (1..K).all(|row| block[row * 8..row * 8 + K].iter().all(|&value| value == 0));
+    let mut work = [[0_i16; 8]; 8];
+    for column in 0..K {
+        let at = |row: usize| block[row * 8 + column].wrapping_mul(quant[row * 8 + column]);
+        let lone = (1..K).all(|row| block[row * 8 + column] == 0);
+        if lone {
+            let dc = at(0);
+            let value = if flat {
+                dc.wrapping_shl(2)
+            } else {
+                saturate(i32::from(dc) << 2)
+            };
+            for row in &mut work {
+                row[column] = value;
+            }
+        } else {
+            let mut x = [0; 8];
+            for (row, value) in x.iter_mut().enumerate().take(K) {
+                *value = at(row);
+            }
+            for (row, value) in work.iter_mut().zip(pass(x)) {
+                row[column] = saturate(descale::<11>(value));
+            }
+        }
+    }
+    for (samples, row) in out.chunks_mut(stride).zip(&work) {
+        let mut x = [0; 8];
+        x[..K].copy_from_slice(&row[..K]);
+        let mut done = [0; 8];
+        for (sample, value) in done.iter_mut().zip(pass(x)) {
+            *sample = level(saturate(descale::<18>(value)).into());
+        }
+        samples[..8].copy_from_slice(&done);
+    }
+}
+
+/// One pass of the transform to 4 samples, before the rounding shift; `x[4]` is not used.
+#[inline(always)]
+fn pass_half(x: [i16; 8]) -> [i32; 4] {
+    let wide = |index: usize, factor: i32| i32::from(x[index]) * factor;
+    let e = i32::from(x[0]) << 14;
+    let t = wide(2, F_1_847) + wide(6, -F_0_765);
+    let u = (wide(1, 20995) + wide(3, 7373)).wrapping_add(wide(5, -4926) + wide(7, -4176));
+    let v = (wide(1, 8697) + wide(3, -17799)).wrapping_add(wide(5, 11893) + wide(7, -1730));
+    let (sum, difference) = (e.wrapping_add(t), e.wrapping_sub(t));
+    [
+        sum.wrapping_add(u),
+        difference.wrapping_add(v),
+        difference.wrapping_sub(v),
+        sum.wrapping_sub(u),
+    ]
+}
+
+/// 4 x 4 samples; row and column 4 have no part in them.
+fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
+    const USED: [usize; 6] = [1, 2, 3, 5, 6, 7];
+    let flat = USED
+        .iter()
+        .all(|&row| block[row * 8..row * 8 + 8].iter().all(|&value| value == 0));
+    let mut work = [[0_i16; 8]; 4];
+    for column in [0, 1, 2, 3, 5, 6, 7] {
+        let at = |row: usize| block[row * 8 + column].wrapping_mul(quant[row * 8 + column]);
+        if flat {
+            for row in &mut work {
+                row[column] = at(0).wrapping_shl(2);
+            }
+        } else {
+            let x = [at(0), at(1), at(2), at(3), 0, at(5), at(6), at(7)];
+            for (row, value) in work.iter_mut().zip(pass_half(x)) {
+                row[column] = saturate(descale::<12>(value));
+            }
+        }
+    }
+    for (samples, row) in out.chunks_mut(stride).zip(&work) {
+        for (sample, value) in samples.iter_mut().zip(pass_half(*row)) {
+            *sample = level(saturate(descale::<19>(value)).into());
+        }
+    }
+}
+
+/// 2 x 2 samples, from rows and columns 0, 1, 3, 5 and 7.
+fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
+    // The odd part of x1, x3, x5, x7.
+    let odd = |x: [i16; 4]| {
+        (i32::from(x[0]) * 29692 + i32::from(x[1]) * -10426)
+            .wrapping_add(i32::from(x[2]) * 6967 + i32::from(x[3]) * -5906)
+    };
+    let at = |index: usize| block[index].wrapping_mul(quant[index]);
+    let column = |c: usize| {
+        let even = i32::from(at(c)) << 15;
+        let odd = odd([at(8 + c), at(24 + c), at(40 + c), at(56 + c)]);
+        [
+            descale::<13>(even.wrapping_add(odd)),
+            descale::<13>(even.wrapping_sub(odd)),
+        ]
+    };
+    // The DC column keeps its 32 bits; the others are packed to 16.
+    let (dc, ac) = (column(0), [column(1), column(3), column(5), column(7)]);
+    for (row, samples) in out.chunks_mut(stride).take(2).enumerate() {
+        let even = dc[row].wrapping_shl(15);
+        let odd = odd(ac.map(|values| saturate(values[row])));
+        let values = [even.wrapping_add(odd), even.wrapping_sub(odd)];
+        for (sample, value) in samples.iter_mut().zip(values) {
+            *sample = level(saturate(descale::<20>(value)).into());
+        }
+    }
+}
+
+/// One sample. This size is C code in the reference, with the masked range limit.
+fn eighth(block: &Block, quant: &Multipliers) -> u8 {
+    let dc = (i32::from(block[0]) * i32::from(quant[0]) + 4) >> 3;
+    masked_limit(i64::from(dc), 8) as u8
+}
+
+/// libjpeg's range limit after a transform: the value modulo four times the sample range, moved
+/// up by half the range, clamped.
+fn masked_limit(value: i64, bits: u32) -> u16 {
+    let range = 1_i64 << bits;
+    let mut value = value & (4 * range - 1);
+    if value >= 2 * range {
+        value -= 4 * range;
+    }
+    (value + range / 2).clamp(0, range - 1) as u16
+}
+
+/// Transforms a block of 12-bit samples, see [`transform_8_bit`].
+///
+/// With 12 bits the first pass keeps 1 fraction bit in place of 2 (`PASS1_BITS`).
+pub(crate) fn transform_12_bit(
+    size: usize,
+    block: &Block,
+    quant: &Multipliers,
+    out: &mut [u16],
+    stride: usize,
+) {
+    let at = |index: usize| i64::from(i32::from(block[index]) * i32::from(quant[index]));
+    let edge = match size {
+        8 => 8,
+        4 => 4,
+        2 => 2,
+        _ => {
+            if let Some(sample) = out.first_mut() {
+                *sample = masked_limit((at(0) + 4) >> 3, 12);
+            }
+            return;
+        }
+    };
+    let (first, second) = match edge {
+        8 => (12, 17),
+        4 => (13, 18),
+        _ => (14, 19),
+    };
+    let mut work = [[0_i64; 8]; 8];
+    for column in 0..8 {
+        let x = std::array::from_fn(|row| at(row * 8 + column));
+        for (row, value) in work.iter_mut().zip(pass_12_bit(edge, x)) {
+            // The reference keeps the first pass in an `int` array.
+            row[column] = i64::from(((value + (1 << (first - 1))) >> first) as i32);
+        }
+    }
+    for (samples, row) in out.chunks_mut(stride).zip(&work).take(edge) {
+        for (sample, value) in samples.iter_mut().zip(pass_12_bit(edge, *row)).take(edge) {
+            let value = ((value + (1 << (second - 1))) >> second) as i32;
+            *sample = masked_limit(value.into(), 12);
+        }
+    }
+}
+
+/// One pass to `edge` samples in wide arithmetic; entries past them are zero.
+fn pass_12_bit(edge: usize, x: [i64; 8]) -> [i64; 8] {
+    match edge {
+        8 => {
+            let (t0, t1) = ((x[0] + x[4]) << 13, (x[0] - x[4]) << 13);
+            let a = 10703 * x[2] + 4433 * x[6];
+            let b = 4433 * x[2] - 10704 * x[6];
+            let even = [t0 + a, t1 + b, t1 - b, t0 - a];
+            let odd = [
+                11363 * x[1] + 9633 * x[3] + 6437 * x[5] + 2260 * x[7],
+                9633 * x[1] - 2259 * x[3] - 11362 * x[5] - 6436 * x[7],
+                6437 * x[1] - 11362 * x[3] + 2261 * x[5] + 9633 * x[7],
+                2260 * x[1] - 6436 * x[3] + 9633 * x[5] - 11363 * x[7],
+            ];
+            std::array::from_fn(|k| {
+                if k < 4 {
+                    even[k] + odd[k]
+                } else {
+                    even[7 - k] - odd[7 - k]
+                }
+            })
+        }
+        4 => {
+            let e = x[0] << 14;
+            let t = 15137 * x[2] - 6270 * x[6];
+            let u = 20995 * x[1] + 7373 * x[3] - 4926 * x[5] - 4176 * x[7];
+            let v = 8697 * x[1] - 17799 * x[3] + 11893 * x[5] - 1730 * x[7];
+            [e + t + u, e - t + v, e - t - v, e + t - u, 0, 0, 0, 0]
+        }
+        _ => {
+            let e = x[0] << 15;
+            let t = 29692 * x[1] - 10426 * x[3] + 6967 * x[5] - 5906 * x[7];
+            [e + t, e - t, 0, 0, 0, 0, 0, 0]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: u32, bits: u32) -> impl FnMut() -> i16 {
+        let mut state = seed;
+        move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state as i32 >> (32 - bits)) as i16
+        }
+    }
+
+    /// The plain matrix of the transform in wide arithmetic.
+    fn plain(size: usize, block: &Block, quant: &Multipliers) -> Vec<u8> {
+        let shifts = match size {
+            8 => (11, 18),
+            4 => (12, 19),
+            _ => (13, 20),
+        };
+        let mut work = [[0_i64; 8]; 8];
+        for column in 0..8 {
+            let x = std::array::from_fn(|row| {
+                i64::from(block[row * 8 + column]) * i64::from(quant[row * 8 + column])
+            });
+            for (row, value) in work.iter_mut().zip(pass_12_bit(size, x)) {
+                row[column] = (value + (1 << (shifts.0 - 1))) >> shifts.0;
+            }
+        }
+        let mut out = Vec::new();
+        for row in work.iter().take(size) {
+            for value in &pass_12_bit(size, *row)[..size] {
+                let value = (value + (1 << (shifts.1 - 1))) >> shifts.1;
+                out.push((value + 128).clamp(0, 255) as u8);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_size_equals_the_plain_matrix_on_legal_data() {
+        let mut next = noise(1, 5);
+        for round in 0..500 {
+            let mut block: Block = std::array::from_fn(|_| next());
+            if round % 3 == 0 {
+                // Sparse: the first ten coefficients in zigzag order.
+                for (index, &natural) in crate::tables::NATURAL_ORDER[..64].iter().enumerate() {
+                    if index > 9 {
+                        block[usize::from(natural)] = 0;
+                    }
+                }
+            }
+            let last = if round % 3 == 0 { 9 } else { 63 };
+            let quant: Multipliers = std::array::from_fn(|index| 1 + index as i16 / 4);
+            for size in [8_usize, 4, 2] {
+                let mut out = vec![0; 8 * 8];
+                transform_8_bit(size, &block, &quant, last, &mut out, 8);
+                let ours: Vec<u8> = out
+                    .chunks(8)
+                    .take(size)
+                    .flat_map(|row| row[..size].to_vec())
+                    .collect();
+                assert_eq!(ours, plain(size, &block, &quant));
+            }
+        }
+    }
+
+    #[test]
+    fn shortcuts_equal_the_full_transform_on_any_data() {
+        let mut next = noise(7, 16);
+        for _ in 0..2000 {
+            let mut block: Block = [0; 64];
+            let quant: Multipliers = std::array::from_fn(|_| next());
+            block[0] = next();
+            let (mut short, mut long) = ([0; 64], [0; 64]);
+            transform_8_bit(8, &block, &quant, 0, &mut short, 8);
+            transform_8_bit(8, &block, &quant, 63, &mut long, 8);
+            assert_eq!(short, long);
+            for &natural in &crate::tables::NATURAL_ORDER[1..10] {
+                block[usize::from(natural)] = next();
+            }
+            transform_8_bit(8, &block, &quant, 9, &mut short, 8);
+            transform_8_bit(8, &block, &quant, 63, &mut long, 8);
+            assert_eq!(short, long);
+        }
+    }
+
+    #[test]
+    fn the_masked_limit_follows_the_table_of_the_reference() {
+        for value in -4096_i64..4096 {
+            let expected = match value & 0x3FF {
+                index @ 0..=127 => index + 128,
+                128..=511 => 255,
+                512..=895 => 0,
+                index => index - 896,
+            };
+            assert_eq!(i64::from(masked_limit(value, 8)), expected);
+        }
+    }
+}

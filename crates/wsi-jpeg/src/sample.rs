@@ -1,0 +1,136 @@
+//! The two widths of samples, and what is done differently for each.
+
+use crate::color::{self, Chunk};
+use crate::idct::{self, Block, Multipliers};
+
+/// A sample of a plane: `u8` up to 8 bits, `u16` above.
+pub(crate) trait Sample: Copy + Default + std::fmt::Debug + 'static {
+    /// Bytes of one sample.
+    const BYTES: usize;
+
+    /// Widens.
+    fn to_u16(self) -> u16;
+
+    /// Keeps the low bits.
+    fn from_u16(value: u16) -> Self;
+
+    /// Writes a row of samples as bytes, native-endian.
+    fn write(row: &[Self], out: &mut [u8]);
+
+    /// Inverse transform of one block, see [`idct`].
+    fn transform(
+        size: usize,
+        block: &Block,
+        quant: &Multipliers,
+        last: u8,
+        out: &mut [Self],
+        stride: usize,
+    );
+
+    /// Converts a chunk of pixels from `YCbCr`, see [`color`].
+    fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], bits: u8, rgb: &mut Chunk<Self>);
+
+    /// Three rows to pixels of three samples.
+    fn interleave3(rows: [&[Self]; 3], out: &mut [u8]);
+
+    /// Three rows to pixels of four samples, the last all ones.
+    fn interleave_opaque(rows: [&[Self]; 3], out: &mut [u8]);
+}
+
+impl Sample for u8 {
+    const BYTES: usize = 1;
+
+    #[inline(always)]
+    fn to_u16(self) -> u16 {
+        self.into()
+    }
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "keeping the low bits is the contract")]
+    fn from_u16(value: u16) -> Self {
+        value as Self
+    }
+
+    fn write(row: &[Self], out: &mut [u8]) {
+        out[..row.len()].copy_from_slice(row);
+    }
+
+    #[inline(always)]
+    fn transform(
+        size: usize,
+        block: &Block,
+        quant: &Multipliers,
+        last: u8,
+        out: &mut [Self],
+        stride: usize,
+    ) {
+        idct::transform_8_bit(size, block, quant, last, out, stride);
+    }
+
+    fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], _bits: u8, rgb: &mut Chunk<Self>) {
+        color::ycc_8_bit(y, cb, cr, rgb);
+    }
+
+    fn interleave3([a, b, c]: [&[Self]; 3], out: &mut [u8]) {
+        let pixels = out.as_chunks_mut::<3>().0;
+        for (((a, b), c), out) in a.iter().zip(b).zip(c).zip(pixels) {
+            *out = [*a, *b, *c];
+        }
+    }
+
+    fn interleave_opaque([a, b, c]: [&[Self]; 3], out: &mut [u8]) {
+        let pixels = out.as_chunks_mut::<4>().0;
+        for (((a, b), c), out) in a.iter().zip(b).zip(c).zip(pixels) {
+            *out = [*a, *b, *c, 255];
+        }
+    }
+}
+
+impl Sample for u16 {
+    const BYTES: usize = 2;
+
+    #[inline(always)]
+    fn to_u16(self) -> u16 {
+        self
+    }
+
+    #[inline(always)]
+    fn from_u16(value: u16) -> Self {
+        value
+    }
+
+    fn write(row: &[Self], out: &mut [u8]) {
+        for (to, sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(row) {
+            *to = sample.to_ne_bytes();
+        }
+    }
+
+    fn transform(
+        size: usize,
+        block: &Block,
+        quant: &Multipliers,
+        _last: u8,
+        out: &mut [Self],
+        stride: usize,
+    ) {
+        idct::transform_12_bit(size, block, quant, out, stride);
+    }
+
+    fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], bits: u8, rgb: &mut Chunk<Self>) {
+        color::ycc_wide(y, cb, cr, bits, rgb);
+    }
+
+    fn interleave3([a, b, c]: [&[Self]; 3], out: &mut [u8]) {
+        let pixels = out.chunks_exact_mut(3 * Self::BYTES);
+        for (((a, b), c), out) in a.iter().zip(b).zip(c).zip(pixels) {
+            Self::write(&[*a, *b, *c], out);
+        }
+    }
+
+    fn interleave_opaque([a, b, c]: [&[Self]; 3], out: &mut [u8]) {
+        let pixels = out.chunks_exact_mut(4 * Self::BYTES);
+        for (((a, b), c), out) in a.iter().zip(b).zip(c).zip(pixels) {
+            Self::write(&[*a, *b, *c, Self::MAX], out);
+        }
+    }
+}

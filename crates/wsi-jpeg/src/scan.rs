@@ -1,0 +1,496 @@
+//! Entropy-coded data: segments, restarts, and the blocks of sequential scans.
+//!
+//! T.81 annex F.2 for the coding; what happens on damaged data follows libjpeg-turbo
+//! (`jdhuff.c`, `jdmarker.c`): a segment that ends early finishes its MCU with zero bits and leaves
+//! all later MCUs zero, DC included, until the next restart.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Outcome, Warning};
+use crate::huffman::{
+    self, BitPosition, Bits, HuffmanTable, KIND_BITS, KIND_MASK, KIND_VALUE, KIND_ZERO, extend,
+};
+use crate::idct::Block;
+use crate::layout::Layout;
+use crate::markers::{Scan, Source};
+use crate::tables::{self, Class, NATURAL_ORDER, TableSet};
+
+/// Huffman tables of a scan, per component of the scan.
+#[derive(Debug, Default)]
+pub(crate) struct ScanTables {
+    pub(crate) dc: [Option<Arc<HuffmanTable>>; 4],
+    pub(crate) ac: [Option<Arc<HuffmanTable>>; 4],
+}
+
+/// Tables built lately, found again by content: tiles often repeat theirs.
+#[derive(Debug, Default)]
+pub(crate) struct TableCache {
+    recent: Vec<Arc<HuffmanTable>>,
+}
+
+impl TableCache {
+    /// The prepared table of a slot.
+    ///
+    /// # Errors
+    /// `Corrupt` if the slot is empty, its code illegal, or a DC table has a symbol above
+    /// `largest`.
+    pub(crate) fn table(
+        &mut self,
+        set: &TableSet,
+        class: Class,
+        slot: u8,
+        largest: u8,
+    ) -> Result<Arc<HuffmanTable>, Error> {
+        let defined = set
+            .huffman(class, slot)
+            .ok_or_else(|| Error::corrupt(format!("{class:?} Huffman table {slot} is missing")))?;
+        let table = if let Some(table) = &defined.prepared {
+            Arc::clone(table)
+        } else if let Some(table) = self.recent.iter().find(|t| *t.spec() == defined.spec) {
+            Arc::clone(table)
+        } else if let Some(table) = tables::find_standard(&defined.spec) {
+            table
+        } else {
+            let table = Arc::new(HuffmanTable::new(&defined.spec)?);
+            if self.recent.len() >= RECENT_TABLES {
+                self.recent.remove(0);
+            }
+            self.recent.push(Arc::clone(&table));
+            table
+        };
+        if class == Class::Dc && table.largest_symbol() > largest {
+            return Err(Error::corrupt(format!(
+                "DC Huffman table {slot} has too large symbols"
+            )));
+        }
+        Ok(table)
+    }
+}
+
+const RECENT_TABLES: usize = 16;
+
+/// The entropy-coded data of one scan, segment by segment.
+#[derive(Debug)]
+pub(crate) struct ScanInput<'s> {
+    segment: &'s mut Vec<u8>,
+    position: BitPosition,
+    /// MCUs between restarts; 0 for none.
+    interval: usize,
+    /// MCUs to the next restart.
+    left: usize,
+    /// Number of the next restart marker.
+    expected: u8,
+    /// The segment has ended before its MCUs; what follows is zero.
+    exhausted: bool,
+    /// No marker ended the segment: the data did.
+    truncated: bool,
+}
+
+/// What to decode next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    /// MCUs before the next restart or the end of what was asked for.
+    pub(crate) count: usize,
+    /// A restart lies before them: predictions start anew.
+    pub(crate) restarted: bool,
+    /// They have no data.
+    pub(crate) exhausted: bool,
+}
+
+impl<'s> ScanInput<'s> {
+    /// Starts behind a scan header.
+    pub(crate) fn begin(source: &mut Source<'_>, segment: &'s mut Vec<u8>, interval: u16) -> Self {
+        let interval = usize::from(interval);
+        let mut input = Self {
+            segment,
+            position: BitPosition::default(),
+            interval,
+            left: interval,
+            expected: 0,
+            exhausted: false,
+            truncated: false,
+        };
+        input.load(source);
+        input
+    }
+
+    /// Loads the segment at hand: an empty one if a marker is still pending.
+    fn load(&mut self, source: &mut Source<'_>) {
+        self.position = BitPosition::default();
+        if source.pending != 0 {
+            huffman::unstuff(&[], 0, self.segment);
+            return;
+        }
+        let (end, marker) = huffman::unstuff(source.data(), source.position(), self.segment);
+        self.truncated = marker.is_none();
+        // libjpeg's memory source appends an EOI.
+        source.leave_segment(end, marker.or(Some(0xD9)));
+    }
+
+    /// Passes a restart if one is due, and says how many of `wanted` MCUs come next.
+    pub(crate) fn run(
+        &mut self,
+        source: &mut Source<'_>,
+        wanted: usize,
+        outcome: &mut Outcome,
+    ) -> Run {
+        if self.interval == 0 {
+            return Run {
+                count: wanted,
+                restarted: false,
+                exhausted: self.exhausted,
+            };
+        }
+        let restarted = self.left == 0;
+        if restarted {
+            self.restart(source, outcome);
+        }
+        Run {
+            count: wanted.min(self.left),
+            restarted,
+            exhausted: self.exhausted,
+        }
+    }
+
+    /// Reads what should be a restart marker (libjpeg `read_restart_marker` and
+    /// `jpeg_resync_to_restart`).
+    fn restart(&mut self, source: &mut Source<'_>, outcome: &mut Outcome) {
+        let unused = self.bits().unused();
+        if unused > 0 {
+            let marker = source.pending;
+            outcome.warn(Warning::ExtraneousBytes {
+                count: unused,
+                marker,
+            });
+        }
+        let mut found = source.pending;
+        if found != 0xD0 + self.expected {
+            outcome.warn(Warning::RestartMismatch {
+                expected: self.expected,
+                found,
+            });
+            loop {
+                let ahead = found.wrapping_sub(0xD0 + self.expected) & 7;
+                match found {
+                    // No legal marker, or one of the last two restarts: look farther on.
+                    0..0xC0 => {}
+                    0xD0..=0xD7 if ahead >= 6 => {}
+                    // One of the next two: this segment is lost.
+                    0xD0..=0xD7 if ahead == 1 || ahead == 2 => break,
+                    // The one that was due, or a stray one.
+                    0xD0..=0xD7 => {
+                        source.pending = 0;
+                        break;
+                    }
+                    // Another marker: the rest of the scan is lost.
+                    _ => break,
+                }
+                found = source.next_marker(outcome);
+                source.pending = found;
+            }
+        } else {
+            source.pending = 0;
+        }
+        self.expected = (self.expected + 1) & 7;
+        self.left = self.interval;
+        if source.pending == 0 {
+            self.exhausted = false;
+        }
+        self.load(source);
+    }
+
+    pub(crate) fn bits(&self) -> Bits<'_> {
+        Bits::resume(self.segment, self.position)
+    }
+
+    /// Notes what a run has used up; `overrun` if it read past the end of the segment.
+    pub(crate) fn finish_run(
+        &mut self,
+        source: &mut Source<'_>,
+        position: BitPosition,
+        count: usize,
+        overrun: bool,
+        outcome: &mut Outcome,
+    ) {
+        self.position = position;
+        if self.interval != 0 {
+            self.left -= count;
+        }
+        if overrun && !self.exhausted {
+            self.exhausted = true;
+            if self.truncated {
+                source.warn_end(outcome);
+            }
+            outcome.warn(Warning::PrematureEndOfSegment);
+        }
+    }
+
+    /// Ends the scan: warns of data that nothing used, and of a missing end.
+    ///
+    /// The reference reads up to 8 bytes ahead and forgets those at the end of a scan.
+    pub(crate) fn end(&self, source: &mut Source<'_>, last_scan: bool, outcome: &mut Outcome) {
+        let unused = self.bits().unused();
+        if unused > 8 && !last_scan {
+            outcome.warn(Warning::ExtraneousBytes {
+                count: unused,
+                marker: source.pending,
+            });
+        }
+        if self.truncated && source.pending == 0xD9 && source.at_end() {
+            if !last_scan {
+                source.warn_end(outcome);
+            } else if !self.exhausted {
+                outcome.warn(Warning::MissingEndOfImage);
+            }
+        }
+    }
+}
+
+/// Where the blocks of an MCU are, in an array of blocks that holds all components.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unit {
+    /// Component of the scan.
+    component: usize,
+    /// Index of the block in the first MCU.
+    first: usize,
+    /// Blocks from MCU to MCU.
+    step: usize,
+}
+
+/// The blocks of one MCU of a scan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct McuPlan {
+    count: usize,
+    units: [Unit; MAX_UNITS],
+    /// MCUs across and down.
+    pub(crate) wide: usize,
+    pub(crate) high: usize,
+    /// Whether the scan has one component: its MCU is one block, without padding (T.81 A.2.2).
+    single: bool,
+    /// Rows of MCUs of this scan that make up one row of interleaved MCUs.
+    pub(crate) rows_per_mcu_row: usize,
+}
+
+/// T.81 B.2.3: an MCU has at most 10 data units.
+const MAX_UNITS: usize = 10;
+
+impl McuPlan {
+    /// Plans a scan over blocks that start, per component of the frame, at `bases`.
+    ///
+    /// # Errors
+    /// `Corrupt` if an MCU would have more than 10 data units.
+    pub(crate) fn new(scan: &Scan, layout: &Layout, bases: &[usize; 4]) -> Result<Self, Error> {
+        let mut plan = Self {
+            count: 0,
+            units: [Unit::default(); MAX_UNITS],
+            wide: layout.mcus_wide,
+            high: layout.mcus_high,
+            single: scan.count == 1,
+            rows_per_mcu_row: 1,
+        };
+        for (index, &component) in scan.components[..scan.count].iter().enumerate() {
+            let shape = &layout.components()[component];
+            let (horizontal, vertical) = if plan.single {
+                (1, 1)
+            } else {
+                (shape.horizontal, shape.vertical)
+            };
+            if plan.single {
+                plan.wide = shape.units_wide;
+                plan.high = shape.units_high;
+                plan.rows_per_mcu_row = shape.vertical;
+            }
+            for y in 0..vertical {
+                for x in 0..horizontal {
+                    let unit = plan
+                        .units
+                        .get_mut(plan.count)
+                        .ok_or_else(|| Error::corrupt("more than 10 blocks in an MCU"))?;
+                    *unit = Unit {
+                        component: index,
+                        first: bases[component] + y * shape.padded_wide + x,
+                        step: horizontal,
+                    };
+                    plan.count += 1;
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn units(&self) -> &[Unit] {
+        &self.units[..self.count]
+    }
+}
+
+/// State of a sequential scan.
+#[derive(Debug)]
+pub(crate) struct Sequential<'s> {
+    pub(crate) input: ScanInput<'s>,
+    pub(crate) plan: McuPlan,
+    tables: ScanTables,
+    predictors: [i32; 4],
+}
+
+impl<'s> Sequential<'s> {
+    pub(crate) fn new(input: ScanInput<'s>, plan: &McuPlan, tables: ScanTables) -> Self {
+        Self {
+            input,
+            plan: *plan,
+            tables,
+            predictors: [0; 4],
+        }
+    }
+
+    /// Decodes one row of MCUs into `blocks`, which are zero before.
+    ///
+    /// `offsets` are added to the place of each component's blocks (by component of the scan).
+    /// `last`, as long as `blocks`, takes the zigzag index of each block's last coefficient.
+    pub(crate) fn decode_row(
+        &mut self,
+        source: &mut Source<'_>,
+        blocks: &mut [Block],
+        last: &mut [u8],
+        offsets: &[usize; 4],
+        outcome: &mut Outcome,
+    ) {
+        let mut mcu = 0;
+        while mcu < self.plan.wide {
+            let run = self.input.run(source, self.plan.wide - mcu, outcome);
+            if run.restarted {
+                self.predictors = [0; 4];
+            }
+            let mut bits = self.input.bits();
+            let mut overrun = false;
+            let mut undefined = 0;
+            if !run.exhausted {
+                for at in mcu..mcu + run.count {
+                    for unit in self.plan.units() {
+                        let component = unit.component;
+                        let index = unit.first + offsets[component] + at * unit.step;
+                        let (Some(dc), Some(ac)) =
+                            (&self.tables.dc[component], &self.tables.ac[component])
+                        else {
+                            continue;
+                        };
+                        last[index] = decode_block(
+                            &mut bits,
+                            dc,
+                            ac,
+                            &mut self.predictors[component],
+                            &mut blocks[index],
+                            &mut undefined,
+                        );
+                    }
+                    if bits.overrun() {
+                        overrun = true;
+                        break;
+                    }
+                }
+            }
+            for _ in 0..undefined {
+                outcome.warn(Warning::BadHuffmanCode);
+            }
+            let position = bits.pause();
+            self.input
+                .finish_run(source, position, run.count, overrun, outcome);
+            mcu += run.count;
+        }
+    }
+}
+
+/// Decodes one block, T.81 F.2.2; returns the zigzag index of its last coefficient.
+#[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "coefficients are cut to 16 bits as the reference stores them"
+)]
+fn decode_block(
+    bits: &mut Bits<'_>,
+    dc: &HuffmanTable,
+    ac: &HuffmanTable,
+    predictor: &mut i32,
+    block: &mut Block,
+    undefined: &mut u32,
+) -> u8 {
+    bits.refill();
+    let difference = decode_difference(bits, dc, undefined);
+    *predictor = predictor.wrapping_add(difference);
+    block[0] = *predictor as i16;
+
+    let mut last = 0;
+    let mut k = 1;
+    while k < 64 {
+        bits.refill();
+        let entry = ac.entry(bits);
+        let kind = entry & KIND_MASK;
+        let (mut run, mut value) = (entry >> 8 & 0xFF, (entry >> 16) as i16);
+        if kind == KIND_VALUE {
+            bits.drop(entry & 63);
+        } else if kind == KIND_ZERO {
+            bits.drop(entry & 63);
+            if run == 0 {
+                break;
+            }
+            k += 16;
+            continue;
+        } else {
+            let size = if kind == KIND_BITS {
+                bits.drop(entry & 63);
+                entry >> 16
+            } else {
+                let symbol = ac.long_symbol(bits).unwrap_or_else(|| {
+                    *undefined += 1;
+                    0
+                });
+                run = u32::from(symbol >> 4);
+                if symbol & 15 == 0 {
+                    if run == 15 {
+                        k += 16;
+                        continue;
+                    }
+                    break;
+                }
+                u32::from(symbol & 15)
+            };
+            value = extend(bits.take(size), size) as i16;
+        }
+        k += run as usize;
+        // A run past the end lands on the last coefficient, see `NATURAL_ORDER`.
+        block[usize::from(NATURAL_ORDER[k.min(79)]) & 63] = value;
+        last = k.min(63) as u8;
+        k += 1;
+    }
+    last
+}
+
+/// Reads a DC difference or a lossless one of up to 15 bits; wants 32 bits in the reader.
+#[inline(always)]
+fn decode_difference(bits: &mut Bits<'_>, table: &HuffmanTable, undefined: &mut u32) -> i32 {
+    let entry = table.entry(bits);
+    let size = match entry & KIND_MASK {
+        KIND_VALUE => {
+            bits.drop(entry & 63);
+            #[allow(clippy::cast_possible_wrap, reason = "the upper half is a signed value")]
+            return entry as i32 >> 16;
+        }
+        KIND_ZERO => {
+            bits.drop(entry & 63);
+            return 0;
+        }
+        KIND_BITS => {
+            bits.drop(entry & 63);
+            entry >> 16
+        }
+        _ => u32::from(table.long_symbol(bits).unwrap_or_else(|| {
+            *undefined += 1;
+            0
+        })),
+    };
+    if size == 0 {
+        0
+    } else {
+        extend(bits.take(size), size)
+    }
+}
