@@ -181,7 +181,9 @@ def grid(region: Region, settings: Settings) -> tuple[int, int]:
     return padded_width // settings.tile_size, padded_height // settings.tile_size
 
 
-def padded_row(levels: Levels, region: Region, settings: Settings, row: int, fill: int) -> np.ndarray:
+def padded_row(
+    levels: Levels, region: Region, settings: Settings, row: int, fill: int
+) -> np.ndarray:
     """One row of tiles of the padded region, T high, RGB."""
     size = settings.tile_size
     across, _ = grid(region, settings)
@@ -206,7 +208,8 @@ def kept_tiles(
     for row in range(down):
         labels = padded_row(mask, region, settings, row, 0)[..., 0]
         counts = (labels > 0).reshape(size, across, size).sum(axis=(0, 2), dtype=np.int64)
-        kept = [column for column in range(across) if counts[column] / (size * size) > settings.threshold]
+        occupancies = counts / (size * size)
+        kept = [column for column in range(across) if occupancies[column] > settings.threshold]
         if not kept:
             continue
         image = padded_row(slide, region, settings, row, 255)
