@@ -269,6 +269,7 @@ impl Job<'_> {
             planes.emit(layout, &self.rendering, mcu_row + 1, out)?;
         }
         sequential.input.end(&mut stream.source, true, outcome);
+        finish(stream, outcome);
         Ok(())
     }
 
@@ -473,7 +474,11 @@ impl Job<'_> {
             let rows = &mut scratch.lossless;
             decode.decode(&mut input, &mut stream.source, rows, planes, outcome)?;
             input.end(&mut stream.source, !several, outcome);
-            if !several || !self.next_scan(stream, outcome)? {
+            if !several {
+                finish(stream, outcome);
+                break;
+            }
+            if !self.next_scan(stream, outcome)? {
                 break;
             }
         }
@@ -504,6 +509,16 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Reads on to the end of the image behind the only scan, as `jpeg_finish_decompress` does.
+///
+/// The picture is complete by then, so errors become warnings.
+fn finish(stream: &mut Stream<'_>, outcome: &mut Outcome) {
+    match stream.read_markers(outcome) {
+        Ok(Reached::End) => {}
+        Ok(Reached::Scan) | Err(_) => outcome.warn(Warning::CorruptTrailer),
     }
 }
 

@@ -111,6 +111,8 @@ pub enum Warning {
         /// The marker code that was found.
         found: u8,
     },
+    /// All MCUs are there, but what stands between them and the end of the image is no JPEG.
+    CorruptTrailer,
     /// A sequential scan with spectral selection or successive approximation; both are ignored.
     NotSequential,
     /// A progressive scan that does not follow from those before it.
@@ -146,6 +148,7 @@ impl fmt::Display for Warning {
             Self::RestartMismatch { expected, found } => {
                 write!(f, "found marker 0x{found:02x} instead of RST{expected}")
             }
+            Self::CorruptTrailer => f.write_str("corrupt data behind the picture"),
             Self::NotSequential => f.write_str("progressive parameters in a sequential scan"),
             Self::InconsistentProgression {
                 component,

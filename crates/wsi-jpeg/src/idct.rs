@@ -340,6 +340,7 @@ fn pass_12_bit(edge: usize, x: [i64; 8]) -> [i64; 8] {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_wrap, reason = "test patterns")]
 mod tests {
     use super::*;
 

@@ -23,7 +23,9 @@ pub(crate) struct Progress {
     /// By component and zigzag index.
     pub(crate) now: [[i8; 64]; 4],
     /// As it was before the component's latest scan; only the first ten matter.
-    pub(crate) before: [[i8; 64]; 4],
+    before: [[i8; 64]; 4],
+    /// Scans entered.
+    scans: usize,
     /// The last row of interleaved MCUs that had data, in the latest scan.
     pub(crate) last_good_row: usize,
 }
@@ -33,12 +35,25 @@ impl Default for Progress {
         Self {
             now: [[-1; 64]; 4],
             before: [[-1; 64]; 4],
+            scans: 0,
             last_good_row: 0,
         }
     }
 }
 
 impl Progress {
+    /// What is known of a component's coefficients in a row of interleaved MCUs: in rows that the
+    /// latest scan has not got to, what was known before it counts.
+    pub(crate) fn known(&self, component: usize, mcu_row: usize) -> &[i8; 64] {
+        if mcu_row <= self.last_good_row {
+            &self.now[component]
+        } else if self.scans > 1 {
+            &self.before[component]
+        } else {
+            &[-1; 64]
+        }
+    }
+
     /// Checks a scan's parameters, T.81 G.1.1.1, and enters what it will make known.
     ///
     /// # Errors
@@ -76,9 +91,11 @@ impl Progress {
             if start > 0 && now[0] < 0 {
                 warn(0);
             }
+            // libjpeg-turbo enters 0 in the first scan, but reads -1 if there is no second one.
             for coefficient in start.min(1)..=end.max(9) {
                 before[coefficient] = if number > 1 { now[coefficient] } else { 0 };
             }
+            self.scans = number;
             for (coefficient, known) in now.iter_mut().enumerate().take(end + 1).skip(start) {
                 if i16::from(high) != i16::from((*known).max(0)) {
                     warn(coefficient);

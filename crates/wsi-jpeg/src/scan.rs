@@ -230,7 +230,7 @@ impl<'s> ScanInput<'s> {
     /// The reference reads up to 8 bytes ahead and forgets those at the end of a scan.
     pub(crate) fn end(&self, source: &mut Source<'_>, last_scan: bool, outcome: &mut Outcome) {
         let unused = self.bits().unused();
-        if unused > 8 && !last_scan {
+        if unused > 8 {
             outcome.warn(Warning::ExtraneousBytes {
                 count: unused,
                 marker: source.pending,

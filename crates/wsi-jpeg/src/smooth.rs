@@ -52,12 +52,7 @@ impl Smoother<'_> {
         let shape = self.shape;
         let mut block = self.blocks[row * shape.padded_wide + column];
         let mcu_row = row / shape.vertical;
-        let known = if mcu_row > self.progress.last_good_row {
-            // The latest scan has not got here: what was known before it counts.
-            &self.progress.before[self.component]
-        } else {
-            &self.progress.now[self.component]
-        };
+        let known = self.progress.known(self.component, mcu_row);
         let window = self.window(row, column);
         let no_ac = known[1..10].iter().all(|&bits| bits == -1);
         let (weights, count) = if no_ac {

@@ -115,6 +115,7 @@ pub(crate) fn repeat<S: Sample>(row: &[S], times: usize, out: &mut [S]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::needless_range_loop, reason = "test patterns")]
 mod tests {
     use super::*;
 
