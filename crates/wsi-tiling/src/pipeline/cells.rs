@@ -1,0 +1,308 @@
+//! Stored tiles as the unit of reading: each that a kept tile touches is read once, and kept for
+//! as long as a tile still needs it.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use wsi_core::{Level, Point, Rect, Size};
+
+/// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellGrid {
+    cell: Size,
+    clip: Rect,
+}
+
+/// Row and column of a cell; they sort in file order.
+pub(crate) type CellIndex = (i64, i64);
+
+impl CellGrid {
+    /// The cells of `level` within `clip`, which lies on the level.
+    ///
+    /// Where the level has no tiles, or absurdly large ones, cells are bands of whole rows.
+    pub(crate) fn new(level: &Level, clip: Rect) -> Self {
+        let cell = match level.tile_size {
+            Some(size) if !size.is_empty() && size.area() <= MAX_CELL_AREA => size,
+            _ => {
+                let width = level.size.width.max(1);
+                let rows = (BAND_AREA / u64::from(width)).clamp(16, 256);
+                Size::new(width, u32::try_from(rows).unwrap_or(16))
+            }
+        };
+        Self { cell, clip }
+    }
+
+    /// The cells that a rectangle touches, row by row; what lies outside of the clip has none.
+    pub(crate) fn touching(&self, rect: Rect) -> impl Iterator<Item = CellIndex> + use<> {
+        let (width, height) = (i64::from(self.cell.width), i64::from(self.cell.height));
+        let touched = rect.intersection(self.clip);
+        let (rows, columns) = touched.map_or((0..0, 0..0), |touched| {
+            (
+                touched.origin.y / height..(touched.bottom() - 1) / height + 1,
+                touched.origin.x / width..(touched.right() - 1) / width + 1,
+            )
+        });
+        rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
+    }
+
+    /// Where a cell lies on the level.
+    pub(crate) fn rect(&self, (row, column): CellIndex) -> Rect {
+        let origin = (
+            column * i64::from(self.cell.width),
+            row * i64::from(self.cell.height),
+        );
+        Rect::new(origin, self.cell)
+            .intersection(self.clip)
+            .unwrap_or_default()
+    }
+
+    /// Every cell.
+    pub(crate) fn all(&self) -> impl Iterator<Item = CellIndex> + use<> {
+        self.touching(self.clip)
+    }
+
+    /// The first row of cells that a level row needs: cells of rows before are done with.
+    pub(crate) fn row_of(&self, y: i64) -> i64 {
+        y.div_euclid(i64::from(self.cell.height))
+    }
+}
+
+/// Pixels of a cell, or of a rectangle read in its place.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) rect: Rect,
+    pub(crate) pixels: CellPixels,
+}
+
+#[derive(Debug)]
+pub(crate) enum CellPixels {
+    /// Every pixel has these bytes (the first of the four, as many as a pixel has).
+    Uniform([u8; 4]),
+    /// Rows without gaps.
+    Rows(Buffer),
+}
+
+impl Cell {
+    /// Copies what lies in `out_rect` to `out`, whose rows have no gaps. The rest of `out` stays.
+    pub(crate) fn copy_to(&self, out: &mut [u8], out_rect: Rect, pixel: usize) {
+        let Some(part) = self.rect.intersection(out_rect) else {
+            return;
+        };
+        let out_stride = out_rect.size.width as usize * pixel;
+        let length = part.size.width as usize * pixel;
+        let mut to = offset(part.origin, out_rect, pixel);
+        match &self.pixels {
+            CellPixels::Uniform(value) => {
+                for _ in 0..part.size.height {
+                    for out in out[to..to + length].chunks_exact_mut(pixel) {
+                        out.copy_from_slice(&value[..pixel]);
+                    }
+                    to += out_stride;
+                }
+            }
+            CellPixels::Rows(rows) => {
+                let stride = self.rect.size.width as usize * pixel;
+                let mut from = offset(part.origin, self.rect, pixel);
+                for _ in 0..part.size.height {
+                    out[to..to + length].copy_from_slice(&rows.as_slice()[from..from + length]);
+                    to += out_stride;
+                    from += stride;
+                }
+            }
+        }
+    }
+
+    /// The bytes of each row of what lies in `rect`; of a uniform cell, none.
+    pub(crate) fn rows_in(&self, rect: Rect, pixel: usize) -> impl Iterator<Item = &[u8]> {
+        let part = self.rect.intersection(rect).unwrap_or_default();
+        let (rows, count) = match &self.pixels {
+            CellPixels::Uniform(_) => (&[][..], 0),
+            CellPixels::Rows(rows) => (rows.as_slice(), part.size.height as usize),
+        };
+        let stride = self.rect.size.width as usize * pixel;
+        let length = part.size.width as usize * pixel;
+        let first = if part.is_empty() {
+            0
+        } else {
+            offset(part.origin, self.rect, pixel)
+        };
+        (0..count).map(move |row| &rows[first + row * stride..][..length])
+    }
+}
+
+/// Byte at which a pixel of `rect` starts; the point lies in it.
+fn offset(point: Point, rect: Rect, pixel: usize) -> usize {
+    let distance = |from: i64, to: i64| usize::try_from(to - from).unwrap_or(0);
+    let row = distance(rect.origin.y, point.y);
+    let column = distance(rect.origin.x, point.x);
+    (row * rect.size.width as usize + column) * pixel
+}
+
+/// Memory that goes back to its shelf when it is dropped, so that pages are touched once a run
+/// and not once a cell.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    data: Vec<u8>,
+    shelf: Arc<Shelf>,
+}
+
+/// Buffers that wait to be used again.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf(Mutex<Vec<Vec<u8>>>);
+
+impl Shelf {
+    /// A buffer of this many bytes of unspecified content.
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Buffer {
+        let mut data = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_default();
+        data.resize(bytes, 0);
+        Buffer {
+            data,
+            shelf: Arc::clone(self),
+        }
+    }
+}
+
+impl Buffer {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.data
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        self.shelf
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(data);
+    }
+}
+
+/// A cell that is being read, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Slot<W> {
+    state: Mutex<State<W>>,
+    settled: Condvar,
+}
+
+#[derive(Debug)]
+enum State<W> {
+    Loading(Vec<Arc<W>>),
+    Ready(Arc<Cell>),
+    Failed,
+}
+
+impl<W> Slot<W> {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State::Loading(Vec::new())),
+            settled: Condvar::new(),
+        }
+    }
+
+    /// Settles the cell (`None`: it could not be read) and returns who waited.
+    pub(crate) fn settle(&self, cell: Option<Cell>) -> Vec<Arc<W>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = cell.map_or(State::Failed, |cell| State::Ready(Arc::new(cell)));
+        let before = std::mem::replace(&mut *state, settled);
+        self.settled.notify_all();
+        match before {
+            State::Loading(waiting) => waiting,
+            State::Ready(_) | State::Failed => Vec::new(),
+        }
+    }
+
+    /// Whether `waiter` has to wait for the cell; if so, it is among those that
+    /// [`settle`](Self::settle) returns.
+    pub(crate) fn wait_for(&self, waiter: &Arc<W>) -> bool {
+        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Loading(waiting) => {
+                waiting.push(Arc::clone(waiter));
+                true
+            }
+            State::Ready(_) | State::Failed => false,
+        }
+    }
+
+    /// Blocks until the cell is settled; `None` if it could not be read.
+    pub(crate) fn wait(&self) -> Option<Arc<Cell>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*state {
+                State::Loading(_) => {
+                    state = self
+                        .settled
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+                State::Ready(cell) => return Some(Arc::clone(cell)),
+                State::Failed => return None,
+            }
+        }
+    }
+}
+
+/// Settles a slot as failed if its reader does not come back (a panic in a source): nobody waits
+/// for ever.
+pub(crate) struct Settle<'a, W>(pub(crate) &'a Slot<W>);
+
+impl<W> Drop for Settle<'_, W> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Loading(_) = &*state {
+            *state = State::Failed;
+            self.0.settled.notify_all();
+        }
+    }
+}
+
+/// Stored tiles of more pixels are read in bands instead.
+const MAX_CELL_AREA: u64 = 1 << 22;
+
+/// Pixels of a band where there are no tiles to go by.
+const BAND_AREA: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid() -> CellGrid {
+        let level = Level::new(Size::new(100, 60), 1.0).with_tile_size(Size::new(16, 16));
+        CellGrid::new(&level, Rect::new((10, 5), (80, 50)))
+    }
+
+    #[test]
+    fn cells_within_the_clip_cover_it_once() {
+        let grid = grid();
+        let area: u64 = grid.all().map(|index| grid.rect(index).size.area()).sum();
+        assert_eq!(area, 80 * 50);
+        assert_eq!(grid.all().next(), Some((0, 0)));
+        assert_eq!(grid.rect((0, 0)), Rect::new((10, 5), (6, 11)));
+        assert_eq!(grid.all().last(), Some((3, 5)));
+    }
+
+    #[test]
+    fn a_rectangle_outside_touches_nothing() {
+        assert_eq!(grid().touching(Rect::new((-20, -20), (25, 25))).count(), 0);
+        assert_eq!(grid().touching(Rect::new((15, 15), (2, 2))).count(), 4);
+    }
+
+    #[test]
+    fn levels_without_tiles_are_read_in_bands() {
+        let level = Level::new(Size::new(4096, 60), 1.0);
+        let grid = CellGrid::new(&level, Rect::new((0, 0), (4096, 60)));
+        assert_eq!(grid.all().count(), 1);
+        let level = Level::new(Size::new(65_536, 60), 1.0);
+        let grid = CellGrid::new(&level, Rect::new((0, 0), (65_536, 60)));
+        assert_eq!(grid.all().count(), 4);
+    }
+}
