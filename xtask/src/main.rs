@@ -1,2 +1,64 @@
 //! Project automation: `cargo xtask COMMAND`.
-fn main() {}
+//!
+//! One module a command. Nothing here is part of the library: it makes the files that tests and
+//! benches read, and checks what `cargo` itself does not.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "samples, labels and places whose ranges the line itself shows; no file is trusted"
+)]
+
+mod bundled_mask;
+mod ci;
+mod fixtures;
+mod layers;
+mod workspace;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Project automation.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the large deterministic slides and masks into target/fixtures.
+    Fixtures {
+        /// The folder to write into.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Make fixtures/CMU-1-Small-Region_mask.tiff anew from the slide beside it.
+    BundledMask {
+        /// The file to write.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Check that the crates import each other only as ARCHITECTURE.md allows.
+    Layers,
+    /// Run .ci/run.
+    Ci,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Fixtures { out } => {
+            fixtures::run(&out.unwrap_or_else(|| workspace::root().join("target/fixtures")))
+        }
+        Command::BundledMask { out } => {
+            bundled_mask::run(&out.unwrap_or_else(bundled_mask::default_path))
+        }
+        Command::Layers => layers::run(),
+        Command::Ci => ci::run(),
+    }
+}
