@@ -1,7 +1,8 @@
 //! Prints what is known of a slide: `slide_info FILE [--backend NAME] [--json]`.
-#![allow(clippy::print_stdout, reason = "a command-line tool")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -21,8 +22,17 @@ struct Arguments {
     json: bool,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
     let mut options = OpenOptions::default();
     options.backend = arguments.backend;
     let slide = wsi::open_with(&arguments.file, &options)?;
@@ -35,7 +45,9 @@ fn main() -> Result<()> {
 
 /// The compression of a level, where the backend knows it.
 fn compression(slide: &Slide, level: usize) -> &'static str {
-    let layout = slide.encoded_tiles().and_then(|tiles| tiles.layout(level, Plane(0)).ok());
+    let layout = slide
+        .encoded_tiles()
+        .and_then(|tiles| tiles.layout(level, Plane(0)).ok());
     layout.map_or("unknown", |layout| layout.compression)
 }
 
@@ -54,7 +66,9 @@ fn print(slide: &Slide) -> Result<()> {
         println!("  objective power  {power}");
     }
     for (index, level) in info.pyramid.levels().iter().enumerate() {
-        let tiles = level.tile_size.map_or("strips".to_owned(), |size| format!("tiles of {size}"));
+        let tiles = level
+            .tile_size
+            .map_or("strips".to_owned(), |size| format!("tiles of {size}"));
         let (size, downsample) = (level.size, level.downsample);
         let compression = compression(slide, index);
         println!("  level {index:<10} {size}, downsample {downsample}, {tiles}, {compression}");

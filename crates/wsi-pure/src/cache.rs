@@ -112,7 +112,12 @@ impl TileCache {
             }
         };
         // Lands the flight even if `decode` panics, so that nobody waits for ever.
-        let mut landing = Landing { cache: self, key, flight: &flight, image: None };
+        let mut landing = Landing {
+            cache: self,
+            key,
+            flight: &flight,
+            image: None,
+        };
         let image = Arc::new(decode()?);
         landing.image = Some(Arc::clone(&image));
         drop(landing);
@@ -164,10 +169,13 @@ impl TileCache {
             while self.used.load(Ordering::Relaxed) > self.capacity {
                 // The tile that has just come in goes last.
                 let oldest = shard.order.iter().find(|&(_, &old)| old != key);
-                let Some((&used_at, &old)) = oldest else { break };
+                let Some((&used_at, &old)) = oldest else {
+                    break;
+                };
                 shard.order.remove(&used_at);
                 if let Some(kept) = shard.tiles.remove(&old) {
-                    self.used.fetch_sub(kept.image.as_bytes().len(), Ordering::Relaxed);
+                    self.used
+                        .fetch_sub(kept.image.as_bytes().len(), Ordering::Relaxed);
                 }
             }
         }
@@ -199,7 +207,10 @@ impl Flight {
         loop {
             match &*state {
                 FlightState::Flying => {
-                    state = self.landed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self
+                        .landed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
                 }
                 FlightState::Decoded(image) => return Some(Arc::clone(image)),
                 FlightState::Failed => return None,
@@ -237,7 +248,11 @@ mod tests {
     use super::*;
 
     fn key(column: u32) -> TileKey {
-        TileKey { page: 0, column, row: 0 }
+        TileKey {
+            page: 0,
+            column,
+            row: 0,
+        }
     }
 
     fn tile(bytes: u32) -> Result<Image> {
@@ -252,14 +267,23 @@ mod tests {
             assert!(cache.used.load(Ordering::Relaxed) <= 1000);
             assert!(cache.get(key(column)).is_some());
         }
-        let kept = (0..100).filter(|&column| cache.get(key(column)).is_some()).count();
+        let kept = (0..100)
+            .filter(|&column| cache.get(key(column)).is_some())
+            .count();
         assert_eq!(kept, 10);
     }
 
     #[test]
     fn a_tile_larger_than_the_cache_is_not_kept() {
         let cache = TileCache::new(99);
-        assert_eq!(cache.get_or_decode(key(0), || tile(100)).unwrap().size().width, 100);
+        assert_eq!(
+            cache
+                .get_or_decode(key(0), || tile(100))
+                .unwrap()
+                .size()
+                .width,
+            100
+        );
         assert!(cache.get(key(0)).is_none());
     }
 
@@ -286,7 +310,11 @@ mod tests {
     #[test]
     fn a_failed_decode_is_tried_again_by_the_next() {
         let cache = TileCache::new(1000);
-        assert!(cache.get_or_decode(key(1), || Err(Error::corrupt("bad"))).is_err());
+        assert!(
+            cache
+                .get_or_decode(key(1), || Err(Error::corrupt("bad")))
+                .is_err()
+        );
         assert!(cache.get_or_decode(key(1), || tile(10)).is_ok());
     }
 }

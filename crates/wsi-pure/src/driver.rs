@@ -38,7 +38,9 @@ impl PureDriver {
     /// A driver whose cache holds at most `bytes` of decoded pixels; 0 keeps nothing.
     #[must_use]
     pub fn with_cache_bytes(bytes: usize) -> Self {
-        Self { cache: Arc::new(TileCache::new(bytes)) }
+        Self {
+            cache: Arc::new(TileCache::new(bytes)),
+        }
     }
 
     /// Opens a slide from whatever can be read at positions, as memory.
@@ -78,19 +80,25 @@ impl Driver for PureDriver {
     }
 
     fn probe(&self, path: &Path) -> Result<Probe> {
-        let io = |error| Error::new(ErrorKind::Io, "cannot open").with_source(error).at_path(path);
+        let io = |error| {
+            Error::new(ErrorKind::Io, "cannot open")
+                .with_source(error)
+                .at_path(path)
+        };
         let source = DiskFile::open(path).map_err(io)?;
         match TiffFile::from_source(Box::new(source), &Limits::default()) {
             Ok(file) => {
                 let vendor = vendor::recognise(&file);
                 Ok(match vendor.layout {
-                    Some(_) => Probe::Yes { format: vendor.name },
+                    Some(_) => Probe::Yes {
+                        format: vendor.name,
+                    },
                     None => Probe::Fallback { format: PAGES.name },
                 })
             }
-            Err(error) if error.kind() == ErrorKind::NotRecognised => {
-                Ok(Probe::No { reason: error.message().to_owned() })
-            }
+            Err(error) if error.kind() == ErrorKind::NotRecognised => Ok(Probe::No {
+                reason: error.message().to_owned(),
+            }),
             Err(error) if error.kind() == ErrorKind::Io => Err(error.at_path(path)),
             // It is a TIFF file; opening it says what is wrong with it.
             Err(_) => Ok(Probe::Fallback { format: PAGES.name }),

@@ -19,7 +19,11 @@ pub(crate) fn format_double(value: f64) -> String {
         return trim_zeros(&format!("{value:.decimals$}")).to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trim_zeros(digits), exponent.unsigned_abs())
+    format!(
+        "{}e{sign}{:02}",
+        trim_zeros(digits),
+        exponent.unsigned_abs()
+    )
 }
 
 fn trim_zeros(number: &str) -> &str {
@@ -38,7 +42,10 @@ pub(crate) fn parse_double(text: &[u8]) -> Option<f64> {
         Some(rest) => (-1.0, rest),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
     };
-    if let Some(hex) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+    if let Some(hex) = unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
+    {
         return parse_hex(hex).map(|value| sign * value);
     }
     // Rust takes what strtod takes, and the signs have been taken already.

@@ -73,7 +73,9 @@ pub(crate) fn tiff_properties(file: &TiffFile, directory: usize) -> Result<Prope
 
 fn number(file: &TiffFile, directory: usize, tag: u16) -> Result<Option<f64>> {
     let values = file.floats(directory, tag)?;
-    Ok(values.and_then(|values| values.first().copied()).filter(|value| !value.is_nan()))
+    Ok(values
+        .and_then(|values| values.first().copied())
+        .filter(|value| !value.is_nan()))
 }
 
 /// Micrometres per pixel from XResolution, YResolution and ResolutionUnit: both axes or neither.
@@ -85,7 +87,10 @@ pub(crate) fn mpp_of_resolution(file: &TiffFile, directory: usize) -> Result<Opt
     };
     let x = number(file, directory, tag::X_RESOLUTION)?.filter(|&x| x != 0.0);
     let y = number(file, directory, tag::Y_RESOLUTION)?.filter(|&y| y != 0.0);
-    Ok(x.zip(y).map(|(x, y)| Mpp { x: micrometres / x, y: micrometres / y }))
+    Ok(x.zip(y).map(|(x, y)| Mpp {
+        x: micrometres / x,
+        y: micrometres / y,
+    }))
 }
 
 /// The properties that every slide has: `openslide.*` of levels, mpp, associated images.
@@ -142,7 +147,12 @@ pub(crate) fn bounds_properties(
     }
     let whole = Rect::new((0, 0), page.size());
     if (left, top, right, bottom) != (0, 0, whole.right(), whole.bottom()) {
-        let sides = [("x", left), ("y", top), ("width", right - left), ("height", bottom - top)];
+        let sides = [
+            ("x", left),
+            ("y", top),
+            ("width", right - left),
+            ("height", bottom - top),
+        ];
         for (side, value) in sides {
             properties.set(format!("openslide.bounds-{side}"), value.to_string());
         }
@@ -153,8 +163,9 @@ pub(crate) fn bounds_properties(
 /// OpenSlide's quickhash-1: SHA-256 over the stored tiles of `page` in their order, then over the
 /// text properties of `directory`; none where those tiles are more than 5 MiB.
 pub(crate) fn quickhash(file: &TiffFile, page: &Page, directory: usize) -> Result<Option<String>> {
-    let total: u64 =
-        page.chunks(file)?.fold(0, |total, (_, length)| total.saturating_add(length));
+    let total: u64 = page
+        .chunks(file)?
+        .fold(0, |total, (_, length)| total.saturating_add(length));
     if total > QUICKHASH_BYTES {
         return Ok(None);
     }

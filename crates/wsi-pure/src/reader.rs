@@ -74,7 +74,13 @@ impl PageReader {
     ) -> Result<Self> {
         let page = Page::new(&file, index)?;
         let codec = ChunkCodec::new(page.storage())?;
-        Ok(Self { id: cache.page_id(), file, page, codec, cache })
+        Ok(Self {
+            id: cache.page_id(),
+            file,
+            page,
+            codec,
+            cache,
+        })
     }
 
     /// Width and height in pixels, as stored.
@@ -127,19 +133,32 @@ impl PageReader {
             true => None,
             false => Some(Conversion::new(self.page.storage(), out.format())?),
         };
-        let wanted = Rect { origin, size: out.size() };
+        let wanted = Rect {
+            origin,
+            size: out.size(),
+        };
         let Some(inside) = wanted.intersection(Rect::new((0, 0), self.size())) else {
             out.fill(fill);
             return Ok(());
         };
-        let target = Rect::new((inside.origin.x - origin.x, inside.origin.y - origin.y), inside.size);
+        let target = Rect::new(
+            (inside.origin.x - origin.x, inside.origin.y - origin.y),
+            inside.size,
+        );
         out.fill_outside(Some(target), fill);
-        let job = Job { reader: self, conversion: conversion.as_ref(), fill };
+        let job = Job {
+            reader: self,
+            conversion: conversion.as_ref(),
+            fill,
+        };
         let mut cells = self.cells(inside, out.part_mut(target));
         if cells.len() < PARALLEL_FROM {
             cells.iter_mut().try_for_each(|cell| job.read(cell))
         } else {
-            cells.par_iter_mut().with_max_len(1).try_for_each(|cell| job.read(cell))
+            cells
+                .par_iter_mut()
+                .with_max_len(1)
+                .try_for_each(|cell| job.read(cell))
         }
     }
 
@@ -150,7 +169,9 @@ impl PageReader {
         let rows = axis(inside.origin.y, inside.size.height, chunk.height);
         let lengths = |spans: &[Span]| spans.iter().map(|span| span.length).collect::<Vec<_>>();
         let cells = out.split(&lengths(&columns), &lengths(&rows));
-        let places = rows.iter().flat_map(|row| columns.iter().map(move |column| (column, row)));
+        let places = rows
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| (column, row)));
         places
             .zip(cells)
             .map(|((column, row), out)| Cell {
@@ -211,7 +232,9 @@ impl PageReader {
 
 impl std::fmt::Debug for PageReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PageReader").field("page", &self.page).finish_non_exhaustive()
+        f.debug_struct("PageReader")
+            .field("page", &self.page)
+            .finish_non_exhaustive()
     }
 }
 
@@ -239,7 +262,11 @@ fn axis(start: i64, length: u32, chunk: u32) -> Vec<Span> {
         let chunk_start = index.saturating_mul(chunk);
         let from = start.max(chunk_start);
         let to = end.min(chunk_start.saturating_add(chunk));
-        Span { chunk: index, start: from - chunk_start, length: to - from }
+        Span {
+            chunk: index,
+            start: from - chunk_start,
+            length: to - from,
+        }
     };
     (start / chunk..end.div_ceil(chunk)).map(span).collect()
 }
@@ -253,13 +280,18 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn read(&self, cell: &mut Cell<'_>) -> Result<()> {
-        self.read_cell(cell).map_err(|error| error.at_tile(cell.column.into(), cell.row.into()))
+        self.read_cell(cell)
+            .map_err(|error| error.at_tile(cell.column.into(), cell.row.into()))
     }
 
     fn read_cell(&self, cell: &mut Cell<'_>) -> Result<()> {
         let reader = self.reader;
         let page = &reader.page;
-        let key = TileKey { page: reader.id, column: cell.column, row: cell.row };
+        let key = TileKey {
+            page: reader.id,
+            column: cell.column,
+            row: cell.row,
+        };
         if let Some(image) = reader.cache.get(key) {
             self.copy(&image, cell);
             return Ok(());
@@ -274,10 +306,21 @@ impl Job<'_> {
         match (direct, self.conversion) {
             (true, None) => SCRATCH.with_borrow_mut(|scratch| {
                 let Scratch { stored, codec, .. } = scratch;
-                reader.decode(cell.column, cell.row, cell.crop, &mut cell.out, stored, codec)
+                reader.decode(
+                    cell.column,
+                    cell.row,
+                    cell.crop,
+                    &mut cell.out,
+                    stored,
+                    codec,
+                )
             }),
             (true, Some(conversion)) => SCRATCH.with_borrow_mut(|scratch| {
-                let Scratch { stored, native, codec } = scratch;
+                let Scratch {
+                    stored,
+                    native,
+                    codec,
+                } = scratch;
                 let format = reader.format();
                 let row_bytes = cell.crop.size.width as usize * format.bytes_per_pixel();
                 native.resize(row_bytes * cell.crop.size.height as usize, 0);
@@ -289,7 +332,9 @@ impl Job<'_> {
                 Ok(())
             }),
             (false, _) => {
-                let image = reader.cache.get_or_decode(key, || reader.decode_whole(cell))?;
+                let image = reader
+                    .cache
+                    .get_or_decode(key, || reader.decode_whole(cell))?;
                 self.copy(&image, cell);
                 Ok(())
             }
@@ -316,7 +361,11 @@ impl PageReader {
     /// The samples that have a chunk of their own.
     fn chunk_samples(&self) -> std::ops::Range<u16> {
         let storage = self.page.storage();
-        0..if storage.planar { storage.samples_per_pixel } else { 1 }
+        0..if storage.planar {
+            storage.samples_per_pixel
+        } else {
+            1
+        }
     }
 
     /// Whether the file leaves the chunk out, for all samples.
@@ -352,7 +401,14 @@ impl PageReader {
         let crop = Rect::new((0, 0), size);
         SCRATCH.with_borrow_mut(|scratch| {
             let Scratch { stored, codec, .. } = scratch;
-            self.decode(cell.column, cell.row, crop, &mut image.pixels_mut(), stored, codec)
+            self.decode(
+                cell.column,
+                cell.row,
+                crop,
+                &mut image.pixels_mut(),
+                stored,
+                codec,
+            )
         })?;
         Ok(image)
     }
@@ -377,7 +433,8 @@ impl PageReader {
                 self.check_expansion(size, stored.len())?;
                 if planar {
                     let place = (size, crop);
-                    self.codec.decode_plane(stored, sample, place, out, scratch)?;
+                    self.codec
+                        .decode_plane(stored, sample, place, out, scratch)?;
                 } else {
                     self.codec.decode(stored, size, crop, out, scratch)?;
                 }
@@ -389,9 +446,13 @@ impl PageReader {
     /// Refuses chunks that claim more pixels than their bytes can hold, before memory is taken.
     fn check_expansion(&self, size: Size, stored: usize) -> Result<()> {
         let storage = self.page.storage();
-        let decoded = storage.row_bytes(size.width).saturating_mul(size.height.into());
+        let decoded = storage
+            .row_bytes(size.width)
+            .saturating_mul(size.height.into());
         match max_expansion(storage.compression) {
-            Some(factor) if decoded > (stored as u64).saturating_mul(factor).saturating_add(4096) => {
+            Some(factor)
+                if decoded > (stored as u64).saturating_mul(factor).saturating_add(4096) =>
+            {
                 Err(Error::corrupt(format!(
                     "{stored} bytes of {} cannot hold a tile or strip of {decoded}",
                     compression::name(storage.compression)

@@ -45,11 +45,20 @@ impl TiffSlide {
         for (name, index) in &layout.associated {
             match reader(*index) {
                 Ok(reader) => associated.push((name.clone(), reader)),
-                Err(error) => layout.caveats.push(format!("{name} cannot be read: {error}")),
+                Err(error) => layout
+                    .caveats
+                    .push(format!("{name} cannot be read: {error}")),
             }
         }
         let info = slide_info(format, &layout, &levels, &associated)?;
-        Ok(Self { file, layout, info, levels, associated, properties: OnceLock::new() })
+        Ok(Self {
+            file,
+            layout,
+            info,
+            levels,
+            associated,
+            properties: OnceLock::new(),
+        })
     }
 
     fn reader(&self, level: usize, plane: Plane) -> Result<&PageReader> {
@@ -66,7 +75,9 @@ impl TiffSlide {
             all.set(name, value);
         }
         properties::slide_properties(&self.info, &mut all);
-        let icc_size = self.icc(layout.icc_directory)?.map_or(0, |profile| profile.len());
+        let icc_size = self
+            .icc(layout.icc_directory)?
+            .map_or(0, |profile| profile.len());
         if icc_size > 0 {
             all.set("openslide.icc-size", icc_size.to_string());
         }
@@ -136,9 +147,18 @@ impl SlideSource for TiffSlide {
             out.fill(region.fill);
         }
         for placement in placements {
-            let origin = placement.aligned().ok_or_else(|| between_pixels(region, level))?;
+            let origin = placement
+                .aligned()
+                .ok_or_else(|| between_pixels(region, level))?;
             let target = placement.target;
-            self.check_missing(reader, region.level, Rect { origin, size: target.size })?;
+            self.check_missing(
+                reader,
+                region.level,
+                Rect {
+                    origin,
+                    size: target.size,
+                },
+            )?;
             reader.read_rect(origin, out.part_mut(target), region.fill)?;
         }
         Ok(())
@@ -186,13 +206,18 @@ fn slide_info(
     levels: &[Vec<PageReader>],
     associated: &[(String, PageReader)],
 ) -> Result<SlideInfo> {
-    let first = |planes: &Vec<PageReader>| planes.first().map(|reader| (reader.size(), tile(reader)));
+    let first =
+        |planes: &Vec<PageReader>| planes.first().map(|reader| (reader.size(), tile(reader)));
     let sizes: Vec<_> = levels.iter().filter_map(first).collect();
     let pyramid = Pyramid::from_sizes(sizes.iter().map(|&(size, _)| size))?;
-    let with_tiles = pyramid.levels().iter().zip(&sizes).map(|(level, &(_, tile))| match tile {
-        Some(tile) => level.clone().with_tile_size(tile),
-        None => level.clone(),
-    });
+    let with_tiles = pyramid
+        .levels()
+        .iter()
+        .zip(&sizes)
+        .map(|(level, &(_, tile))| match tile {
+            Some(tile) => level.clone().with_tile_size(tile),
+            None => level.clone(),
+        });
     let pyramid = Pyramid::new(with_tiles.collect())?;
     let pixel_format = levels
         .first()

@@ -24,7 +24,9 @@ pub(super) fn layout(file: &TiffFile) -> Result<Layout> {
     for index in 0..file.chain_len() {
         let depth = file.integer(index, tag::IMAGE_DEPTH)?.unwrap_or(1);
         if depth != 1 {
-            return Err(Error::unsupported(format!("directory {index}: image depth {depth}")));
+            return Err(Error::unsupported(format!(
+                "directory {index}: image depth {depth}"
+            )));
         }
         if is_tiled(file, index) {
             levels.push(vec![index]);
@@ -41,7 +43,11 @@ pub(super) fn layout(file: &TiffFile) -> Result<Layout> {
             associated.push((name.to_owned(), index));
         }
     }
-    let last = levels.last().and_then(|level| level.first()).copied().unwrap_or(0);
+    let last = levels
+        .last()
+        .and_then(|level| level.first())
+        .copied()
+        .unwrap_or(0);
     let description = text(file, 0, tag::IMAGE_DESCRIPTION)?.unwrap_or_default();
     let properties = description_properties(&description);
     let double = |name: &str| properties.get_bytes(name).and_then(parse_double);
@@ -83,7 +89,8 @@ mod tests {
 
     #[test]
     fn pairs_are_split_at_the_first_equals_sign() {
-        let description = b"Aperio Image Library v11\r\n2220x2967|AppMag = 20|Title=a = b|odd|=x|E=";
+        let description =
+            b"Aperio Image Library v11\r\n2220x2967|AppMag = 20|Title=a = b|odd|=x|E=";
         let properties = description_properties(description);
         assert_eq!(properties.get("aperio.AppMag").as_deref(), Some("20"));
         assert_eq!(properties.get("aperio.Title").as_deref(), Some("a = b"));

@@ -50,25 +50,67 @@ pub(crate) struct Layout {
 /// All formats, in the order in which OpenSlide 4.0.1 asks them; the first that claims a file has
 /// it. The last claims every TIFF.
 pub(crate) const VENDORS: &[Vendor] = &[
-    Vendor { name: "hamamatsu", claims: recognise::is_hamamatsu_ndpi, layout: None },
-    Vendor { name: "trestle", claims: recognise::is_trestle, layout: None },
-    Vendor { name: "aperio", claims: aperio::claims, layout: Some(aperio::layout) },
-    Vendor { name: "huron", claims: recognise::is_huron, layout: None },
-    Vendor { name: "argos", claims: recognise::is_argos, layout: None },
-    Vendor { name: "leica", claims: recognise::is_leica, layout: None },
-    Vendor { name: "philips", claims: recognise::is_philips, layout: None },
-    Vendor { name: "ventana", claims: recognise::is_ventana, layout: None },
-    Vendor { name: "generic-tiff", claims: generic::claims, layout: Some(generic::layout) },
+    Vendor {
+        name: "hamamatsu",
+        claims: recognise::is_hamamatsu_ndpi,
+        layout: None,
+    },
+    Vendor {
+        name: "trestle",
+        claims: recognise::is_trestle,
+        layout: None,
+    },
+    Vendor {
+        name: "aperio",
+        claims: aperio::claims,
+        layout: Some(aperio::layout),
+    },
+    Vendor {
+        name: "huron",
+        claims: recognise::is_huron,
+        layout: None,
+    },
+    Vendor {
+        name: "argos",
+        claims: recognise::is_argos,
+        layout: None,
+    },
+    Vendor {
+        name: "leica",
+        claims: recognise::is_leica,
+        layout: None,
+    },
+    Vendor {
+        name: "philips",
+        claims: recognise::is_philips,
+        layout: None,
+    },
+    Vendor {
+        name: "ventana",
+        claims: recognise::is_ventana,
+        layout: None,
+    },
+    Vendor {
+        name: "generic-tiff",
+        claims: generic::claims,
+        layout: Some(generic::layout),
+    },
     PAGES,
 ];
 
 /// The vendor that claims a file.
 pub(crate) fn recognise(file: &TiffFile) -> &'static Vendor {
-    VENDORS.iter().find(|vendor| (vendor.claims)(file)).unwrap_or(&PAGES)
+    VENDORS
+        .iter()
+        .find(|vendor| (vendor.claims)(file))
+        .unwrap_or(&PAGES)
 }
 
 /// Any TIFF as its pages.
-pub(crate) const PAGES: Vendor =
-    Vendor { name: "tiff", claims: |_| true, layout: Some(pages::layout) };
+pub(crate) const PAGES: Vendor = Vendor {
+    name: "tiff",
+    claims: |_| true,
+    layout: Some(pages::layout),
+};
 
 pub(crate) use pages::layout as pages_layout;

@@ -20,12 +20,14 @@ pub(crate) fn layout(file: &TiffFile) -> Result<Layout> {
     let mut used = vec![0];
     let sub_pages = file.sub_directories(0).iter().copied();
     for index in sub_pages.chain(1..file.chain_len()) {
-        let Ok(page) = Page::new(file, index) else { continue };
+        let Ok(page) = Page::new(file, index) else {
+            continue;
+        };
         let is_sub_page = index >= file.chain_len();
         let kind = Kind::of(&page);
-        let smaller = sizes.last().is_some_and(|last| {
-            kind.size.width < last.width && kind.size.height <= last.height
-        });
+        let smaller = sizes
+            .last()
+            .is_some_and(|last| kind.size.width < last.width && kind.size.height <= last.height);
         if (is_sub_page || page.subfile_type() & REDUCED != 0)
             && kind.format == base.format
             && smaller
@@ -46,10 +48,16 @@ pub(crate) fn layout(file: &TiffFile) -> Result<Layout> {
     let orientation = file.integer(0, crate::tiff::tag::ORIENTATION)?.unwrap_or(1);
     let mut caveats = Vec::new();
     if orientation != 1 {
-        caveats.push(format!("shown as stored: orientation {orientation} is not applied"));
+        caveats.push(format!(
+            "shown as stored: orientation {orientation} is not applied"
+        ));
     }
     Ok(Layout {
-        hash_directory: levels.last().and_then(|level| level.first()).copied().unwrap_or(0),
+        hash_directory: levels
+            .last()
+            .and_then(|level| level.first())
+            .copied()
+            .unwrap_or(0),
         levels,
         associated,
         properties_directory: 0,
@@ -72,16 +80,22 @@ fn add_planes(
     used: &mut Vec<usize>,
 ) {
     for index in 1..file.chain_len() {
-        let Ok(page) = Page::new(file, index) else { continue };
+        let Ok(page) = Page::new(file, index) else {
+            continue;
+        };
         if page.subfile_type() & REDUCED != 0 || Kind::of(&page) != *base {
             continue;
         }
         let mut plane = vec![index];
         for &size in sizes.iter().skip(1) {
-            let wanted = Kind { size, format: base.format };
-            let found = file.sub_directories(index).iter().copied().find(|&child| {
-                Page::new(file, child).is_ok_and(|page| Kind::of(&page) == wanted)
-            });
+            let wanted = Kind {
+                size,
+                format: base.format,
+            };
+            let found =
+                file.sub_directories(index).iter().copied().find(|&child| {
+                    Page::new(file, child).is_ok_and(|page| Kind::of(&page) == wanted)
+                });
             plane.extend(found);
         }
         if plane.len() == levels.len() {
@@ -102,14 +116,16 @@ struct Kind {
 
 impl Kind {
     fn of(page: &Page) -> Self {
-        Self { size: page.size(), format: page.storage().pixel_format() }
+        Self {
+            size: page.size(),
+            format: page.storage().pixel_format(),
+        }
     }
 }
 
 /// Whether a picture can be a smaller version of another: its sides are within a pixel, and a
 /// hundredth, of the same ratio.
 fn same_aspect(base: Size, other: Size) -> bool {
-    let expected =
-        f64::from(base.height) * f64::from(other.width) / f64::from(base.width);
+    let expected = f64::from(base.height) * f64::from(other.width) / f64::from(base.width);
     (expected - f64::from(other.height)).abs() <= 1.0 + expected * 0.01
 }

@@ -20,7 +20,9 @@ pub(super) fn is_tiled(file: &TiffFile, index: usize) -> bool {
 }
 
 pub(super) fn is_hamamatsu_ndpi(file: &TiffFile) -> bool {
-    file.directories().first().is_some_and(|directory| directory.contains(tag::NDPI_VERSION))
+    file.directories()
+        .first()
+        .is_some_and(|directory| directory.contains(tag::NDPI_VERSION))
 }
 
 pub(super) fn is_trestle(file: &TiffFile) -> bool {

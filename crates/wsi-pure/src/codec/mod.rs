@@ -1,0 +1,290 @@
+//! Bytes of a stored tile or strip to samples.
+//!
+//! A [`ChunkCodec`] is made once for a page and knows all that its chunks have in common. Formats
+//! that hold bytes ([`bytes`]) give packed rows, which [`samples`] turns into samples; formats that
+//! hold pictures ([`webp`], [`ycbcr`]) give rows of pixels themselves. Where a chunk lies, which
+//! part of it is wanted, and what happens when it is missing, is the business of others.
+
+mod bytes;
+mod ccitt;
+mod deflate;
+mod lzw;
+mod packbits;
+mod predictor;
+mod samples;
+mod unpack;
+mod webp;
+mod ycbcr;
+
+use wsi_core::{Channels, Error, PixelFormat, PixelsMut, Rect, Result, Size};
+
+use crate::tiff::{Storage, compression};
+use bytes::Compression;
+use samples::Samples;
+use ycbcr::Subsampled;
+
+/// Decodes the chunks of one page.
+#[derive(Debug)]
+pub(crate) struct ChunkCodec {
+    method: Method,
+    reversed_bits: bool,
+    format: PixelFormat,
+    planar: bool,
+}
+
+#[derive(Debug)]
+enum Method {
+    Rows(Compression, Samples),
+    Subsampled(Compression, Box<Subsampled>),
+    Webp,
+}
+
+/// Buffers and tables that decoding needs, kept between chunks so that nothing is allocated for
+/// each. One for every thread.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    states: bytes::States,
+    /// Compressed bytes with their bits the other way round.
+    reversed: Vec<u8>,
+    /// A decompressed chunk.
+    packed: Vec<u8>,
+    /// A row of samples.
+    row: Vec<u8>,
+    /// What the floating point predictor works in.
+    temporary: Vec<u8>,
+    /// One sample of every pixel.
+    plane: Vec<u8>,
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+impl ChunkCodec {
+    /// Prepares to decode the chunks of a page.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming what is missing; `Corrupt` if the tags contradict each other.
+    pub(crate) fn new(storage: &Storage) -> Result<Self> {
+        let bytes = Compression::new(storage);
+        let method = match storage.compression {
+            compression::WEBP => {
+                webp::check(storage)?;
+                Method::Webp
+            }
+            _ if storage.is_read_as_rgb() => {
+                Method::Subsampled(bytes?, Box::new(Subsampled::new(storage)?))
+            }
+            _ => Method::Rows(bytes?, Samples::new(storage)?),
+        };
+        Ok(Self {
+            method,
+            reversed_bits: storage.reversed_bits,
+            format: storage.pixel_format(),
+            planar: storage.planar,
+        })
+    }
+
+    /// Decodes the part `crop` of a chunk of `chunk` pixels (a tile with its padding, or a strip
+    /// with the rows that it has) into `out`, which is as large as `crop`, in the page's own format.
+    ///
+    /// # Errors
+    /// `Corrupt` if the chunk is damaged or ends early; `Unsupported` for what only its data shows;
+    /// `InvalidArgument` if the page is planar or `crop` and `out` do not fit.
+    pub(crate) fn decode(
+        &self,
+        stored: &[u8],
+        chunk: Size,
+        crop: Rect,
+        out: &mut PixelsMut<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if self.planar || out.format() != self.format {
+            return Err(Error::invalid(format!(
+                "pixels of {} from a page of {}",
+                out.format(),
+                self.format
+            )));
+        }
+        self.decode_pixels(stored, chunk, crop, out, scratch)
+    }
+
+    /// Decodes the part `crop` of a chunk that holds sample `sample` of every pixel, into that
+    /// sample of `out`.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode); `InvalidArgument` if the page is not planar.
+    pub(crate) fn decode_plane(
+        &self,
+        stored: &[u8],
+        sample: u16,
+        (chunk, crop): (Size, Rect),
+        out: &mut PixelsMut<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if !self.planar || out.format() != self.format || sample >= self.format.channels.count() {
+            return Err(Error::invalid(format!(
+                "sample {sample} of {} from a page of {}",
+                out.format(),
+                self.format
+            )));
+        }
+        let format = PixelFormat::new(Channels::Gray, self.format.sample);
+        let bytes = format.bytes_per_pixel();
+        let mut plane = std::mem::take(&mut scratch.plane);
+        let length = usize::try_from(crop.size.area())
+            .ok()
+            .and_then(|area| area.checked_mul(bytes))
+            .ok_or_else(|| too_large(chunk))?;
+        plane.resize(length, 0);
+        let mut pixels = PixelsMut::packed(&mut plane, crop.size, format)?;
+        let result = self.decode_pixels(stored, chunk, crop, &mut pixels, scratch);
+        if result.is_ok() && out.size() == crop.size && length > 0 {
+            let pixel = self.format.bytes_per_pixel();
+            let first = usize::from(sample) * bytes;
+            let rows = plane.chunks_exact(crop.size.width as usize * bytes);
+            for (y, row) in (0..crop.size.height).zip(rows) {
+                let targets = out.row_mut(y).chunks_exact_mut(pixel);
+                for (target, sample) in targets.zip(row.chunks_exact(bytes)) {
+                    target[first..first + bytes].copy_from_slice(sample);
+                }
+            }
+        }
+        scratch.plane = plane;
+        result
+    }
+
+    fn decode_pixels(
+        &self,
+        stored: &[u8],
+        chunk: Size,
+        crop: Rect,
+        out: &mut PixelsMut<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        if crop.is_empty() {
+            return Ok(());
+        }
+        if out.size() != crop.size || !Rect::new((0, 0), chunk).contains(crop) {
+            return Err(Error::invalid(format!(
+                "{} pixels for {crop:?} of a tile of {chunk} pixels",
+                out.size()
+            )));
+        }
+        let mut reversed = std::mem::take(&mut scratch.reversed);
+        let stored = match self.reversed_bits && !matches!(self.method, Method::Webp) {
+            true => {
+                reversed.clear();
+                reversed.extend(stored.iter().map(|byte| byte.reverse_bits()));
+                &reversed
+            }
+            false => stored,
+        };
+        let result = match &self.method {
+            Method::Rows(compression, samples) => {
+                decode_rows(*compression, samples, stored, chunk, crop, out, scratch)
+            }
+            Method::Subsampled(compression, colour) => {
+                colour.decode(*compression, stored, chunk, crop, out, scratch)
+            }
+            Method::Webp => webp::decode(stored, chunk, crop, out, &mut scratch.packed),
+        };
+        scratch.reversed = reversed;
+        result
+    }
+}
+
+/// Decodes a chunk of packed rows.
+fn decode_rows(
+    compression: Compression,
+    samples: &Samples,
+    stored: &[u8],
+    chunk: Size,
+    crop: Rect,
+    out: &mut PixelsMut<'_>,
+    scratch: &mut Scratch,
+) -> Result<()> {
+    let row_bytes = samples
+        .packed_bytes(chunk.width)
+        .ok_or_else(|| too_large(chunk))?;
+    let total = row_bytes
+        .checked_mul(chunk.height as usize)
+        .ok_or_else(|| too_large(chunk))?;
+
+    // Everything is wanted, side by side and as wide as it is packed: decode it where it belongs.
+    if crop.size == chunk
+        && samples.finish_in_place()
+        && let Some(pixels) = out.packed_mut()
+        && pixels.len() == total
+    {
+        compression.decompress(stored, pixels, chunk, &mut scratch.states)?;
+        if !samples.are_as_stored() {
+            pixels
+                .chunks_exact_mut(row_bytes)
+                .for_each(|row| samples.finish(row));
+        }
+        return Ok(());
+    }
+
+    let packed = match compression {
+        Compression::None => stored
+            .get(..total)
+            .ok_or_else(|| ends_early("uncompressed", stored.len(), total))?,
+        _ => {
+            scratch.packed.resize(total, 0);
+            compression.decompress(stored, &mut scratch.packed, chunk, &mut scratch.states)?;
+            &scratch.packed
+        }
+    };
+    let pixel = samples.pixel_bytes();
+    let (left, top) = (position(crop.origin.x), position(crop.origin.y));
+    let wanted = left * pixel..(left + crop.size.width as usize) * pixel;
+    let rows = packed.chunks_exact(row_bytes).skip(top);
+    for (y, row) in (0..crop.size.height).zip(rows) {
+        let target = out.row_mut(y);
+        if samples.are_as_stored() {
+            target.copy_from_slice(&row[wanted.clone()]);
+        } else if crop.size.width == chunk.width {
+            samples.expand(row, target, &mut scratch.temporary);
+        } else {
+            scratch.row.resize(chunk.width as usize * pixel, 0);
+            samples.expand(row, &mut scratch.row, &mut scratch.temporary);
+            target.copy_from_slice(&scratch.row[wanted.clone()]);
+        }
+    }
+    Ok(())
+}
+
+/// A coordinate that lies in a chunk.
+fn position(coordinate: i64) -> usize {
+    usize::try_from(coordinate).unwrap_or(0)
+}
+
+fn too_large(chunk: Size) -> Error {
+    Error::limit(format!("a tile or strip of {chunk} pixels"))
+}
+
+/// The error of data that ends before all of a chunk is there.
+#[cold]
+fn ends_early(what: &str, got: usize, wanted: usize) -> Error {
+    Error::corrupt(format!(
+        "{what} data ends after {} of {} bytes",
+        grouped(got),
+        grouped(wanted)
+    ))
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

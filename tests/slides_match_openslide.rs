@@ -1,0 +1,178 @@
+//! Levels, properties, associated images and pixels of Aperio and generic TIFF slides are
+//! OpenSlide 4.0.1's.
+//!
+//! The answers stand in `truth/openslide.json` beside the slides. A level-0 region that falls
+//! between pixels is refused, and counted here.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wsi::{ErrorKind, PixelFormat, Region, Slide};
+
+mod support;
+
+/// Where our answer differs on purpose, and why.
+const DEVIATIONS: &[(&str, &str)] = &[];
+
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The pixels as OpenSlide gives them: blue, green, red, alpha, colours multiplied with alpha.
+fn premultiplied_bgra(rgba: &[u8]) -> Vec<u8> {
+    rgba.chunks_exact(4)
+        .flat_map(|pixel| {
+            let alpha = u16::from(pixel[3]);
+            let times = |sample: u8| u8::try_from((u16::from(sample) * alpha + 127) / 255).unwrap();
+            [times(pixel[2]), times(pixel[1]), times(pixel[0]), pixel[3]]
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Counts(BTreeMap<String, usize>);
+
+impl Counts {
+    fn add(&mut self, what: impl Into<String>) {
+        *self.0.entry(what.into()).or_default() += 1;
+    }
+}
+
+fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<String>) {
+    let levels: Vec<Value> = slide
+        .pyramid()
+        .levels()
+        .iter()
+        .map(|level| serde_json::json!([level.size.width, level.size.height]))
+        .collect();
+    if Value::from(levels) != truth["levels"] {
+        wrong.push(format!(
+            "levels {:?}, not {}",
+            slide.pyramid(),
+            truth["levels"]
+        ));
+        return;
+    }
+    let downsamples = slide
+        .pyramid()
+        .levels()
+        .iter()
+        .map(|level| level.downsample);
+    for (ours, theirs) in downsamples.zip(truth["downsamples"].as_array().unwrap()) {
+        if (ours - theirs.as_f64().unwrap()).abs() > 1e-12 {
+            wrong.push(format!("downsample {ours}, not {theirs}"));
+        }
+    }
+    let properties = slide.properties().expect("properties");
+    let mut text = Vec::new();
+    for (name, value) in properties.iter_bytes() {
+        text.extend([name, b"=", value, b"\n"].concat());
+    }
+    match truth["properties_sha256"].as_str() {
+        Some(digest) if digest != hex(&text) => {
+            let quickhash = properties.get("openslide.quickhash-1");
+            let same_hash = quickhash.as_deref() == truth["quickhash-1"].as_str();
+            wrong.push(format!(
+                "{} properties, not {}; quickhash-1 equal: {same_hash}",
+                properties.len(),
+                truth["properties"]
+            ));
+        }
+        Some(_) => counts.add("property sets equal"),
+        None => {}
+    }
+    for (name, image) in truth["associated"].as_object().into_iter().flatten() {
+        let read = slide.read_associated(name);
+        match read {
+            Ok(ours) => {
+                let size = ours.size();
+                let alpha: Vec<u8> = match ours.format() {
+                    PixelFormat::RGB8 => {
+                        let pixels = ours.as_bytes().chunks_exact(3);
+                        pixels.flat_map(|p| [p[2], p[1], p[0], 255]).collect()
+                    }
+                    PixelFormat::GRAY8 => ours
+                        .as_bytes()
+                        .iter()
+                        .flat_map(|&g| [g, g, g, 255])
+                        .collect(),
+                    PixelFormat::RGBA8 => premultiplied_bgra(ours.as_bytes()),
+                    format => panic!("an associated image of {format}"),
+                };
+                let answer = serde_json::json!([size.width, size.height, hex(alpha)]);
+                match answer == *image {
+                    true => counts.add("associated images equal"),
+                    false => wrong.push(format!("associated image {name}: {answer}, not {image}")),
+                }
+            }
+            Err(error) => wrong.push(format!("associated image {name}: {error}")),
+        }
+    }
+    for region in truth["regions"].as_array().into_iter().flatten() {
+        compare_region(slide, region, counts, wrong);
+    }
+}
+
+fn compare_region(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<String>) {
+    let number = |index: usize| truth[index].as_i64().unwrap();
+    let size = |index: usize| u32::try_from(number(index)).unwrap();
+    let level = usize::try_from(number(2)).unwrap();
+    let region = Region::level0(level, (number(0), number(1)), (size(3), size(4)));
+    let digest = truth[5].as_str().unwrap();
+    let is_hash = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match slide.read_region_as(&region, PixelFormat::RGBA8) {
+        Ok(image) if hex(premultiplied_bgra(image.as_bytes())) == digest => {
+            counts.add("regions equal");
+        }
+        Ok(_) if !is_hash => counts.add("regions read where OpenSlide fails"),
+        Ok(_) => wrong.push(format!("region {truth} differs")),
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            counts.add(format!(
+                "regions refused: {}",
+                error.message().split(" (").next().unwrap()
+            ));
+        }
+        Err(_) if !is_hash => counts.add("regions that fail in both"),
+        Err(error) => wrong.push(format!("region {truth}: {error}")),
+    }
+}
+
+#[test]
+fn slides_match_openslide() {
+    let Some(folder) = support::slides() else {
+        return;
+    };
+    let truth = support::truth(&folder, "openslide.json");
+    let mut counts = Counts::default();
+    let mut failures = Vec::new();
+    for (name, truth) in truth["files"].as_object().unwrap() {
+        let vendor = truth["vendor"].as_str().unwrap_or_default();
+        if truth["ok"] != true || !["aperio", "generic-tiff"].contains(&vendor) {
+            continue;
+        }
+        let mut wrong = Vec::new();
+        match wsi::open(folder.join(name)) {
+            Ok(slide) if slide.info().format == vendor => {
+                counts.add(format!("{vendor} slides"));
+                compare(&slide, truth, &mut counts, &mut wrong);
+            }
+            Ok(slide) => wrong.push(format!("is {}, not {vendor}", slide.info().format)),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                counts.add(format!("slides refused: {}", error.message()));
+            }
+            Err(error) => wrong.push(error.to_string()),
+        }
+        if let Some((_, why)) = DEVIATIONS.iter().find(|(known, _)| known == name) {
+            assert!(!wrong.is_empty(), "{name} no longer deviates ({why})");
+            counts.add("slides that deviate on purpose");
+        } else {
+            failures.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
+        }
+    }
+    println!("{:#?}", counts.0);
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
