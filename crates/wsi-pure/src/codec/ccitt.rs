@@ -327,13 +327,13 @@ mod tests {
     /// 1 white (000111).
     #[test]
     fn a_line_with_its_end_before_it_is_decoded() {
-        let stored = [0x00, 0x1B, 0x83, 0x80];
+        let stored = [0x00, 0x1B, 0x87];
         let coding = Coding::T4 {
             two_dimensional: false,
         };
         assert_eq!(decoded(coding, &stored, 8, 1).unwrap(), [0b0000_1110]);
         // The same with four bits of fill, so that the end of line ends with a byte.
-        let stored = [0x00, 0x01, 0xB8, 0x38];
+        let stored = [0x00, 0x01, 0xB8, 0x70];
         assert_eq!(decoded(coding, &stored, 8, 1).unwrap(), [0b0000_1110]);
         // Without ends of lines, each row from a byte on.
         let stored = [0b1011_1000, 0b0111_0000, 0b1011_1000, 0b0111_0000];

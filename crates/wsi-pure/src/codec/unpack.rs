@@ -138,7 +138,7 @@ mod tests {
         integers(&[0x12, 0x3F, 0xF0], 12, true, 2, &mut out);
         assert_eq!(
             out,
-            *[0x123_i16.to_ne_bytes(), (-1_i16).to_ne_bytes()].concat()
+            *[0x123_i16.to_ne_bytes(), (-16_i16).to_ne_bytes()].concat()
         );
     }
 
