@@ -60,6 +60,11 @@ impl<'d> Source<'d> {
         self.position >= self.data.len()
     }
 
+    /// Whether the next byte is the second one of an EOI that only stands for the end.
+    pub(crate) fn in_appended_marker(&self) -> bool {
+        self.position > self.data.len() && self.position.wrapping_sub(self.data.len()) & 1 == 1
+    }
+
     pub(crate) fn warn_end(&mut self, outcome: &mut Outcome) {
         if !self.past_end {
             self.past_end = true;
@@ -352,7 +357,9 @@ impl<'d> Stream<'d> {
     /// DHT, T.81 B.2.4.2. Whether the counts are a legal code is checked on first use.
     fn huffman_tables(&mut self, outcome: &mut Outcome) -> Result<(), Error> {
         let source = &mut self.source;
-        let mut left = usize::from(source.word(outcome)).saturating_sub(2);
+        let Some(mut left) = usize::from(source.word(outcome)).checked_sub(2) else {
+            return Err(Error::corrupt("Huffman table segment has a wrong length"));
+        };
         while left > 16 {
             let selector = source.byte(outcome);
             let mut spec = HuffmanSpec {

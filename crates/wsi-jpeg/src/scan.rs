@@ -121,6 +121,13 @@ impl<'s> ScanInput<'s> {
             huffman::unstuff(&[], 0, self.segment);
             return;
         }
+        if source.in_appended_marker() {
+            // A header ran past the end and stopped in the middle of an appended EOI.
+            huffman::unstuff(&[0xD9], 0, self.segment);
+            self.truncated = true;
+            source.leave_segment(source.position(), Some(0xD9));
+            return;
+        }
         let (end, marker) = huffman::unstuff(source.data(), source.position(), self.segment);
         self.truncated = marker.is_none();
         // libjpeg's memory source appends an EOI.
@@ -156,7 +163,7 @@ impl<'s> ScanInput<'s> {
     /// `jpeg_resync_to_restart`).
     fn restart(&mut self, source: &mut Source<'_>, outcome: &mut Outcome) {
         let unused = self.bits().unused();
-        if unused > 0 {
+        if unused > 8 {
             let marker = source.pending;
             outcome.warn(Warning::ExtraneousBytes {
                 count: unused,
@@ -227,7 +234,8 @@ impl<'s> ScanInput<'s> {
 
     /// Ends the scan: warns of data that nothing used, and of a missing end.
     ///
-    /// The reference reads up to 8 bytes ahead and forgets those at the end of a scan.
+    /// The reference reads up to 8 bytes ahead and forgets those at the end of a scan, and some
+    /// encoders leave a byte there.
     pub(crate) fn end(&self, source: &mut Source<'_>, last_scan: bool, outcome: &mut Outcome) {
         let unused = self.bits().unused();
         if unused > 8 {
