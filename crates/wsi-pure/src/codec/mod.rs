@@ -8,6 +8,7 @@
 mod bytes;
 mod ccitt;
 mod deflate;
+mod jpeg;
 mod lzw;
 mod packbits;
 mod predictor;
@@ -20,6 +21,7 @@ use wsi_core::{Channels, Error, PixelFormat, PixelsMut, Rect, Result, Size};
 
 use crate::tiff::{Storage, compression};
 use bytes::Compression;
+use jpeg::Jpeg;
 use samples::Samples;
 use ycbcr::Subsampled;
 
@@ -37,6 +39,14 @@ enum Method {
     Rows(Compression, Samples),
     Subsampled(Compression, Box<Subsampled>),
     Webp,
+    Jpeg(Box<Jpeg>),
+}
+
+impl Method {
+    /// Whether chunks are streams of bytes with an order of their own, which tag 266 leaves alone.
+    const fn is_a_picture(&self) -> bool {
+        matches!(self, Self::Webp | Self::Jpeg(_))
+    }
 }
 
 /// Buffers and tables that decoding needs, kept between chunks so that nothing is allocated for
@@ -54,6 +64,7 @@ pub(crate) struct Scratch {
     temporary: Vec<u8>,
     /// One sample of every pixel.
     plane: Vec<u8>,
+    jpeg: wsi_jpeg::Decoder,
 }
 
 impl std::fmt::Debug for Scratch {
@@ -74,6 +85,7 @@ impl ChunkCodec {
                 webp::check(storage)?;
                 Method::Webp
             }
+            compression::JPEG => Method::Jpeg(Box::new(Jpeg::new(storage)?)),
             _ if storage.is_read_as_rgb() => {
                 Method::Subsampled(bytes?, Box::new(Subsampled::new(storage)?))
             }
@@ -174,7 +186,7 @@ impl ChunkCodec {
             )));
         }
         let mut reversed = std::mem::take(&mut scratch.reversed);
-        let stored = match self.reversed_bits && !matches!(self.method, Method::Webp) {
+        let stored = match self.reversed_bits && !self.method.is_a_picture() {
             true => {
                 reversed.clear();
                 reversed.extend(stored.iter().map(|byte| byte.reverse_bits()));
@@ -190,6 +202,10 @@ impl ChunkCodec {
                 colour.decode(*compression, stored, chunk, crop, out, scratch)
             }
             Method::Webp => webp::decode(stored, chunk, crop, out, &mut scratch.packed),
+            Method::Jpeg(jpeg) => {
+                let memory = (&mut scratch.jpeg, &mut scratch.packed);
+                jpeg.decode(stored, chunk, crop, out, memory)
+            }
         };
         scratch.reversed = reversed;
         result

@@ -72,8 +72,8 @@ impl Storage {
     pub(crate) fn is_read_as_rgb(&self) -> bool {
         self.photometric == super::photometric::YCBCR
             && self.samples_per_pixel == 3
-            && (self.compression == super::compression::JPEG
-                || (self.ycbcr_subsampling != (1, 1) && !self.planar))
+            && !self.planar
+            && (self.compression == super::compression::JPEG || self.ycbcr_subsampling != (1, 1))
     }
 
     fn channels(&self) -> Channels {
