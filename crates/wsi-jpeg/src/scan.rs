@@ -163,7 +163,7 @@ impl<'s> ScanInput<'s> {
     /// `jpeg_resync_to_restart`).
     fn restart(&mut self, source: &mut Source<'_>, outcome: &mut Outcome) {
         let unused = self.bits().unused();
-        if unused > 8 {
+        if unused > 0 {
             let marker = source.pending;
             outcome.warn(Warning::ExtraneousBytes {
                 count: unused,
