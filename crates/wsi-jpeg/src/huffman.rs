@@ -137,23 +137,28 @@ impl HuffmanTable {
         }
     }
 
-    /// Reads a code longer than the look-up (T.81 figure F.16, by comparison of justified codes).
-    #[cold]
+    /// Reads a code that the look-up did not know; see [`Self::symbol`].
+    #[inline(always)]
     pub(crate) fn long_symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
-        let window = (bits.buffer >> 48) as u32;
+        // By value, so that the reader can stay in registers.
+        let (length, symbol) = self.long_code((bits.buffer >> 48) as u32);
+        bits.drop(length);
+        symbol
+    }
+
+    /// Length and symbol of the code at the top of 16 bits (T.81 figure F.16, by comparison of
+    /// justified codes).
+    #[cold]
+    #[inline(never)]
+    fn long_code(&self, window: u32) -> (u32, Option<u8>) {
         for length in LOOKAHEAD as usize + 1..=16 {
             if window < self.limits[length] {
                 let code = (window >> (16 - length)) as i32;
-                bits.drop(length as u32);
-                return self
-                    .spec
-                    .symbols
-                    .get((code + self.offsets[length]) as usize)
-                    .copied();
+                let index = (code + self.offsets[length]) as usize;
+                return (length as u32, self.spec.symbols.get(index).copied());
             }
         }
-        bits.drop(17);
-        None
+        (17, None)
     }
 }
 

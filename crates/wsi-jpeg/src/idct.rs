@@ -94,79 +94,80 @@ fn fill(out: &mut [u8], stride: usize, sample: u8) {
     }
 }
 
-/// One pass of the 8-point transform over 16-bit values, before the rounding shift.
-#[inline(always)]
-fn pass(x: [i16; 8]) -> [i32; 8] {
-    let wide = |value: i16, factor: i32| i32::from(value) * factor;
-    let t0 = i32::from(x[0].wrapping_add(x[4])) << 13;
-    let t1 = i32::from(x[0].wrapping_sub(x[4])) << 13;
-    let t2 = wide(x[2], F_0_541) + wide(x[6], F_0_541 - F_1_847);
-    let t3 = wide(x[2], F_0_541 + F_0_765) + wide(x[6], F_0_541);
-    let even = [
-        t0.wrapping_add(t3),
-        t1.wrapping_add(t2),
-        t1.wrapping_sub(t2),
-        t0.wrapping_sub(t3),
-    ];
+/// Eight values that are worked on side by side.
+type Lanes = [i16; 8];
 
-    let z3 = x[7].wrapping_add(x[3]);
-    let z4 = x[5].wrapping_add(x[1]);
-    let s3 = wide(z3, F_1_175 - F_1_961) + wide(z4, F_1_175);
-    let s4 = wide(z3, F_1_175) + wide(z4, F_1_175 - F_0_390);
-    let odd = [
-        (wide(x[7], -F_0_899) + wide(x[1], F_1_501 - F_0_899)).wrapping_add(s4),
-        (wide(x[5], -F_2_562) + wide(x[3], F_3_072 - F_2_562)).wrapping_add(s3),
-        (wide(x[5], F_2_053 - F_2_562) + wide(x[3], -F_2_562)).wrapping_add(s4),
-        (wide(x[7], F_0_298 - F_0_899) + wide(x[1], -F_0_899)).wrapping_add(s3),
-    ];
-    [
-        even[0].wrapping_add(odd[0]),
-        even[1].wrapping_add(odd[1]),
-        even[2].wrapping_add(odd[2]),
-        even[3].wrapping_add(odd[3]),
-        even[3].wrapping_sub(odd[3]),
-        even[2].wrapping_sub(odd[2]),
-        even[1].wrapping_sub(odd[1]),
-        even[0].wrapping_sub(odd[0]),
-    ]
+/// One pass of the 8-point transform for each lane, with its rounding shift.
+///
+/// Only the first `K` inputs may be nonzero. The lanes are independent and every product has
+/// 16-bit factors, so that the loop becomes vector code.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "a lane runs through several arrays at once")]
+fn pass<const K: usize, const SHIFT: u32>(x: &[Lanes; 8]) -> [Lanes; 8] {
+    let mut out = [[0; 8]; 8];
+    let input = |row: usize, lane: usize| if row < K { x[row][lane] } else { 0 };
+    for lane in 0..8 {
+        let x: [i16; 8] = std::array::from_fn(|row| input(row, lane));
+        let wide = |value: i16, factor: i32| i32::from(value) * factor;
+        let t0 = i32::from(x[0].wrapping_add(x[4])) << 13;
+        let t1 = i32::from(x[0].wrapping_sub(x[4])) << 13;
+        let t2 = wide(x[2], F_0_541) + wide(x[6], F_0_541 - F_1_847);
+        let t3 = wide(x[2], F_0_541 + F_0_765) + wide(x[6], F_0_541);
+        let even = [
+            t0.wrapping_add(t3),
+            t1.wrapping_add(t2),
+            t1.wrapping_sub(t2),
+            t0.wrapping_sub(t3),
+        ];
+
+        let z3 = x[7].wrapping_add(x[3]);
+        let z4 = x[5].wrapping_add(x[1]);
+        let s3 = wide(z3, F_1_175 - F_1_961) + wide(z4, F_1_175);
+        let s4 = wide(z3, F_1_175) + wide(z4, F_1_175 - F_0_390);
+        let odd = [
+            (wide(x[7], -F_0_899) + wide(x[1], F_1_501 - F_0_899)).wrapping_add(s4),
+            (wide(x[5], -F_2_562) + wide(x[3], F_3_072 - F_2_562)).wrapping_add(s3),
+            (wide(x[5], F_2_053 - F_2_562) + wide(x[3], -F_2_562)).wrapping_add(s4),
+            (wide(x[7], F_0_298 - F_0_899) + wide(x[1], -F_0_899)).wrapping_add(s3),
+        ];
+        for k in 0..4 {
+            out[k][lane] = saturate(descale::<SHIFT>(even[k].wrapping_add(odd[k])));
+            out[7 - k][lane] = saturate(descale::<SHIFT>(even[k].wrapping_sub(odd[k])));
+        }
+    }
+    out
+}
+
+/// Turns rows into columns.
+#[inline(always)]
+fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
+    std::array::from_fn(|x| std::array::from_fn(|y| rows[y][x]))
 }
 
 /// 8 x 8 samples from the first `K` rows and columns of coefficients; the others are zero.
 #[inline(always)]
 fn full<const K: usize>(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
-    let flat = (1..K).all(|row| block[row * 8..row * 8 + K].iter().all(|&value| value == 0));
-    let mut work = [[0_i16; 8]; 8];
-    for column in 0..K {
-        let at = |row: usize| block[row * 8 + column].wrapping_mul(quant[row * 8 + column]);
-        let lone = (1..K).all(|row| block[row * 8 + column] == 0);
-        if lone {
-            let dc = at(0);
-            let value = if flat {
-                dc.wrapping_shl(2)
-            } else {
-                saturate(i32::from(dc) << 2)
-            };
-            for row in &mut work {
-                row[column] = value;
-            }
-        } else {
-            let mut x = [0; 8];
-            for (row, value) in x.iter_mut().enumerate().take(K) {
-                *value = at(row);
-            }
-            for (row, value) in work.iter_mut().zip(pass(x)) {
-                row[column] = saturate(descale::<11>(value));
-            }
+    let (rows, quant) = (block.as_chunks::<8>().0, quant.as_chunks::<8>().0);
+    let mut work = [[0; 8]; 8];
+    for ((work, row), quant) in work.iter_mut().zip(rows).zip(quant).take(K) {
+        for ((to, value), quant) in work.iter_mut().zip(row).zip(quant) {
+            *to = value.wrapping_mul(*quant);
         }
     }
-    for (samples, row) in out.chunks_mut(stride).zip(&work) {
-        let mut x = [0; 8];
-        x[..K].copy_from_slice(&row[..K]);
-        let mut done = [0; 8];
-        for (sample, value) in done.iter_mut().zip(pass(x)) {
-            *sample = level(saturate(descale::<18>(value)).into());
-        }
-        samples[..8].copy_from_slice(&done);
+    let flat = rows[1..K]
+        .iter()
+        .flatten()
+        .fold(0, |any, &value| any | value)
+        == 0;
+    let columns = if flat {
+        let first = work[0].map(|value| value.wrapping_shl(2));
+        [first; 8]
+    } else {
+        pass::<K, 11>(&work)
+    };
+    let done = transpose(&pass::<K, 18>(&transpose(&columns)));
+    for (samples, row) in out.chunks_mut(stride).zip(&done) {
+        samples[..8].copy_from_slice(&row.map(|value| level(value.into())));
     }
 }
 

@@ -369,6 +369,7 @@ impl<'s> Sequential<'s> {
                 self.predictors = [0; 4];
             }
             let mut bits = self.input.bits();
+            let mut predictors = self.predictors;
             let mut overrun = false;
             let mut undefined = 0;
             if !run.exhausted {
@@ -385,7 +386,7 @@ impl<'s> Sequential<'s> {
                             &mut bits,
                             dc,
                             ac,
-                            &mut self.predictors[component],
+                            &mut predictors[component],
                             &mut blocks[index],
                             &mut undefined,
                         );
@@ -399,6 +400,7 @@ impl<'s> Sequential<'s> {
             for _ in 0..undefined {
                 outcome.warn(Warning::BadHuffmanCode);
             }
+            self.predictors = predictors;
             let position = bits.pause();
             self.input
                 .finish_run(source, position, run.count, overrun, outcome);
@@ -432,11 +434,11 @@ fn decode_block(
     while k < 64 {
         bits.refill();
         let entry = ac.entry(bits);
-        let kind = entry & KIND_MASK;
         let (mut run, mut value) = (entry >> 8 & 0xFF, (entry >> 16) as i16);
-        if kind == KIND_VALUE {
+        // One bit of the kind at a time: a branch on both would be an indirect jump.
+        if entry & KIND_MASK == KIND_VALUE {
             bits.drop(entry & 63);
-        } else if kind == KIND_ZERO {
+        } else if entry & KIND_BITS == 0 {
             bits.drop(entry & 63);
             if run == 0 {
                 break;
@@ -444,7 +446,7 @@ fn decode_block(
             k += 16;
             continue;
         } else {
-            let size = if kind == KIND_BITS {
+            let size = if entry & KIND_ZERO == 0 {
                 bits.drop(entry & 63);
                 entry >> 16
             } else {

@@ -201,7 +201,7 @@ fn truncation_at_every_byte_never_panics() {
             info.bits()
         );
         let count = seen.entry(class).or_default();
-        if data.len() > 6000 || *count >= 3 {
+        if data.len() > 3000 || *count >= 3 {
             continue;
         }
         *count += 1;
