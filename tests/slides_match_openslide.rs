@@ -12,8 +12,38 @@ use wsi::{ErrorKind, PixelFormat, Region, Slide};
 
 mod support;
 
-/// Where our answer differs on purpose, and why.
-const DEVIATIONS: &[(&str, &str)] = &[];
+/// Where OpenSlide reads 16-bit gray tiles of the last column, cut by the picture's right edge, from
+/// the wrong bytes (its RGBA path takes rows to be as long as the cut tile).
+const CUT_GRAY16: &str = "OpenSlide garbles 16-bit gray in the last column of tiles";
+/// OpenSlide flips each tile by the Orientation tag, and leaves the tiles where they are.
+const FLIPPED_TILES: &str = "OpenSlide applies Orientation to tiles, not to the picture";
+/// The answers hold colours multiplied with alpha; ours, divided and multiplied again, lose bits.
+const ASSOCIATED_ALPHA: &str = "stored colours are multiplied with alpha, ours are not";
+
+/// Files some of whose regions differ on purpose, and why. Nothing else of them may differ.
+const DEVIATIONS: &[(&str, &str)] = &[
+    (
+        "tiff/Pillow__tiff_tiled_planar_16bit_RGBa.tiff",
+        ASSOCIATED_ALPHA,
+    ),
+    ("tiff/imagecodecs__gray.tiled.u2.tif", CUT_GRAY16),
+    ("tiff/rio-tiler__mosaic_value_3.tif", CUT_GRAY16),
+    ("tiff/synth__five-channels.tif", CUT_GRAY16),
+    ("tiff/synth__packbits-u2-1ch.tif", CUT_GRAY16),
+    ("tiff/synth__zlib-p2-i2-tiles-big.tif", CUT_GRAY16),
+    ("tiff/synth__zlib-p2-u2-tiles.tif", CUT_GRAY16),
+    ("wsi/large_image__test_orient2.tif", FLIPPED_TILES),
+    ("wsi/large_image__test_orient3.tif", FLIPPED_TILES),
+    ("wsi/large_image__test_orient4.tif", FLIPPED_TILES),
+    ("wsi/large_image__test_orient6.tif", FLIPPED_TILES),
+    ("wsi/large_image__test_orient8.tif", FLIPPED_TILES),
+    ("wsi/rio-tiler__blue.tif", CUT_GRAY16),
+    ("wsi/rio-tiler__blue_nostats.tif", CUT_GRAY16),
+    ("wsi/rio-tiler__cog_dateline.tif", CUT_GRAY16),
+    ("wsi/rio-tiler__green.tif", CUT_GRAY16),
+    ("wsi/rio-tiler__green_nostats.tif", CUT_GRAY16),
+    ("wsi/synth-channels.ome.tif", CUT_GRAY16),
+];
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
     Sha256::digest(bytes)
@@ -63,7 +93,8 @@ fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<St
         .iter()
         .map(|level| level.downsample);
     for (ours, theirs) in downsamples.zip(truth["downsamples"].as_array().unwrap()) {
-        if (ours - theirs.as_f64().unwrap()).abs() > 1e-12 {
+        // The answers are rounded to nine decimals; the properties hold all digits.
+        if (ours - theirs.as_f64().unwrap()).abs() > 5e-10 {
             wrong.push(format!("downsample {ours}, not {theirs}"));
         }
     }
@@ -109,7 +140,8 @@ fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<St
                     false => wrong.push(format!("associated image {name}: {answer}, not {image}")),
                 }
             }
-            Err(error) => wrong.push(format!("associated image {name}: {error}")),
+            Err(_) if image.is_string() => counts.add("associated images that fail in both"),
+            Err(error) => wrong.push(format!("associated image {name}: {error}, not {image}")),
         }
     }
     for region in truth["regions"].as_array().into_iter().flatten() {
@@ -167,11 +199,12 @@ fn slides_match_openslide() {
             Err(error) => wrong.push(error.to_string()),
         }
         if let Some((_, why)) = DEVIATIONS.iter().find(|(known, _)| known == name) {
-            assert!(!wrong.is_empty(), "{name} no longer deviates ({why})");
-            counts.add("slides that deviate on purpose");
-        } else {
-            failures.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
+            let before = wrong.len();
+            wrong.retain(|what| !what.starts_with("region "));
+            assert!(wrong.len() < before, "{name} no longer deviates ({why})");
+            counts.add(format!("slides with other regions: {why}"));
         }
+        failures.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
     }
     println!("{:#?}", counts.0);
     assert!(failures.is_empty(), "{}", failures.join("\n"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The folder of test slides: `WSI_TEST_SLIDES`, or `../shared/slides` beside the workspace.
-pub fn slides() -> Option<PathBuf> {
+pub(crate) fn slides() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/slides");
     let folder = std::env::var_os("WSI_TEST_SLIDES").map_or(default, PathBuf::from);
     let found = folder.join("truth").is_dir();
@@ -14,7 +14,7 @@ pub fn slides() -> Option<PathBuf> {
 }
 
 /// One of the oracles' answers.
-pub fn truth(folder: &Path, name: &str) -> serde_json::Value {
+pub(crate) fn truth(folder: &Path, name: &str) -> serde_json::Value {
     let text = std::fs::read_to_string(folder.join("truth").join(name)).expect("the answers");
     serde_json::from_str(&text).expect("JSON")
 }
