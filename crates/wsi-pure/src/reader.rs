@@ -449,6 +449,11 @@ impl PageReader {
         let decoded = storage
             .row_bytes(size.width)
             .saturating_mul(size.height.into());
+        // Of subsampled chroma, little more than the luma may be there.
+        let decoded = match storage.is_read_as_rgb() {
+            true => decoded / 3,
+            false => decoded,
+        };
         match max_expansion(storage.compression) {
             Some(factor)
                 if decoded > (stored as u64).saturating_mul(factor).saturating_add(4096) =>

@@ -138,13 +138,16 @@ fn runs(bits: &mut Bits<'_>, width: u32, line: &mut Vec<u32>) -> Result<(), Bad>
     let (mut at, mut is_white) = (0, true);
     while at < width {
         at = after_run(bits, at, is_white, width)?;
-        change(line, at);
+        line.push(at);
         is_white = !is_white;
     }
     Ok(())
 }
 
 /// A row of changes of the row before (T.4, 4.2; T.6, 2.2).
+///
+/// Runs of no length, which some writers code at the start of a row, count as changes of the row
+/// after it, as for libtiff (`EXPAND2D` of `tif_fax3.h`): its writers rely on that.
 fn changes(
     bits: &mut Bits<'_>,
     width: u32,
@@ -152,45 +155,49 @@ fn changes(
     line: &mut Vec<u32>,
 ) -> Result<(), Bad> {
     line.clear();
-    let change_at = |index: usize| reference.get(index).copied().unwrap_or(width);
-    // a0 of the standard, and where b1 was last.
-    let (mut at, mut is_white, mut index) = (0, true, 0_usize);
-    let mut started = false;
+    // b1 of the standard is change `next - 1` of the reference, even ones being from white to
+    // black; change -1 is at column 0.
+    let change_at = |next: usize| match next.checked_sub(1) {
+        None => 0,
+        Some(index) => reference.get(index).copied().unwrap_or(width),
+    };
+    // a0 of the standard.
+    let (mut at, mut is_white, mut next) = (0, true, 1_usize);
     while at < width {
-        while index > 0 && change_at(index - 1) > at {
-            index -= 1;
+        let mode = mode::decode(bits).ok_or(Bad::Code)?;
+        if !line.is_empty() {
+            while change_at(next) <= at && change_at(next) < width {
+                next += 2;
+            }
         }
-        while index < reference.len()
-            && (change_at(index) < at || started && change_at(index) == at)
-        {
-            index += 1;
-        }
-        // Even changes of the reference are from white to black.
-        if index.is_multiple_of(2) != is_white {
-            index += 1;
-        }
-        let b1 = change_at(index);
-        match mode::decode(bits).ok_or(Bad::Code)? {
-            Mode::Pass => at = change_at(index + 1),
+        match mode {
+            Mode::Pass => {
+                at = change_at(next + 1);
+                next += 2;
+            }
             Mode::Horizontal => {
                 for colour in [is_white, !is_white] {
                     at = after_run(bits, at, colour, width)?;
-                    change(line, at);
+                    line.push(at);
                 }
             }
             Mode::Vertical(delta) => {
+                let b1 = change_at(next);
                 let to = b1.checked_add_signed(delta.into()).ok_or(Bad::Code)?;
                 if to < at || to > width {
                     return Err(Bad::Code);
                 }
                 at = to;
-                change(line, at);
+                line.push(at);
                 is_white = !is_white;
+                next = match delta < 0 {
+                    true => next.saturating_sub(1),
+                    false => next + 1,
+                };
             }
             Mode::Extension => return Err(Bad::Extension),
             Mode::EOF => return Err(Bad::End),
         }
-        started = true;
     }
     Ok(())
 }
@@ -211,15 +218,6 @@ fn after_run(bits: &mut Bits<'_>, at: u32, is_white: bool, width: u32) -> Result
         if length < 64 {
             return Ok(end);
         }
-    }
-}
-
-/// Adds a change of colour. Two at one column are none.
-fn change(line: &mut Vec<u32>, column: u32) {
-    if line.last() == Some(&column) {
-        line.pop();
-    } else {
-        line.push(column);
     }
 }
 

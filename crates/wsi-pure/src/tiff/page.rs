@@ -59,12 +59,18 @@ impl Page {
             directory: file.directory(directory)?,
         };
         let limits = container.limits();
+        // Thumbnails in old-style JPEG may leave all else to the JPEG.
+        let contains = |tag| tags.directory.contains(tag);
+        if contains(tag::JPEG_INTERCHANGE_FORMAT) && !contains(tag::IMAGE_WIDTH) {
+            let name = compression::name(compression::OLD_JPEG);
+            return Err(Error::unsupported(format!("compression 6 ({name})")));
+        }
         let size = Size::new(
             tags.required(tag::IMAGE_WIDTH)?,
             tags.required(tag::IMAGE_LENGTH)?,
         );
         if size.is_empty() {
-            return Err(Error::corrupt(format!("a picture of {size} pixels")));
+            return Err(Error::unsupported(format!("a picture of {size} pixels")));
         }
         let storage = tags.storage(limits)?;
         let tiled =
