@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -51,7 +52,7 @@ fn every_case_has_the_oracles_tiles() {
 #[test]
 fn one_thread_makes_the_same_tiles() {
     let case = cases().remove(0);
-    let (report, listing) = run(&case, Some(1)).expect("the bundled slide");
+    let (report, listing) = run(&case, NonZeroUsize::new(1)).expect("the bundled slide");
     compare(&case, &report, &listing);
 }
 
@@ -102,7 +103,7 @@ fn compare(case: &Case, report: &Report, listing: &str) {
 }
 
 /// The canonical listing of a case; nothing if its slide is not here.
-fn run(case: &Case, threads: Option<usize>) -> Option<(Report, String)> {
+fn run(case: &Case, threads: Option<NonZeroUsize>) -> Option<(Report, String)> {
     let (slide, mask) = (path_of(&case["slide"])?, path_of(&case["mask"])?);
     let number = |key: &str| case[key].parse::<u32>().expect("a number");
     let settings = Settings::default()
@@ -112,12 +113,10 @@ fn run(case: &Case, threads: Option<usize>) -> Option<(Report, String)> {
         .with_min_occupancy(case["threshold"].parse().expect("a share"));
     let slide = wsi::open(slide).expect("the slide opens");
     let mask = Mask::from_slide(wsi::open(mask).expect("the mask opens")).expect("labels");
-    let mut job = TilingJob::new(&slide)
+    let job = TilingJob::new(&slide)
         .with_mask(mask)
-        .with_settings(settings);
-    if let Some(threads) = threads {
-        job = job.with_threads(threads);
-    }
+        .with_settings(settings)
+        .with_threads(threads);
     let mut sink = Listing::default();
     let report = job.run(&mut sink).expect("the job runs");
     assert!(report.failed.is_empty(), "{:?}", report.failed);

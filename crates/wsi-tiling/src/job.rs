@@ -1,10 +1,11 @@
 //! A tiling job: from a slide and a mask to tiles in a sink.
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wsi_core::{Error, Level, Result, Size, Slide};
+use wsi_core::{Error, Level, Mpp, Result, Size, Slide};
 
 use crate::grid::Grid;
 use crate::mask::{LabelType, Mask, describe_file};
@@ -34,7 +35,7 @@ pub struct TilingJob<'a> {
     slide: &'a Slide,
     mask: Option<Mask>,
     settings: Settings,
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
     slide_id: Option<String>,
     progress: Option<Box<ProgressFn<'a>>>,
 }
@@ -88,10 +89,10 @@ impl<'a> TilingJob<'a> {
         }
     }
 
-    /// Takes this mask. Default: [`Mask::otsu`].
+    /// Takes this mask. Default: none, which is to say [`Mask::otsu`].
     #[must_use]
-    pub fn with_mask(mut self, mask: Mask) -> Self {
-        self.mask = Some(mask);
+    pub fn with_mask(mut self, mask: impl Into<Option<Mask>>) -> Self {
+        self.mask = mask.into();
         self
     }
 
@@ -104,8 +105,8 @@ impl<'a> TilingJob<'a> {
 
     /// Works with this many threads. Default: as many as the machine has for us.
     #[must_use]
-    pub const fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads);
+    pub fn with_threads(mut self, threads: impl Into<Option<NonZeroUsize>>) -> Self {
+        self.threads = threads.into();
         self
     }
 
@@ -148,7 +149,7 @@ impl<'a> TilingJob<'a> {
                 Ok(outcome)
             })
             .inspect_err(|_| sink.abandon())?;
-        Ok(prepared.report(outcome, &clock, start))
+        Ok(prepared.report(self.slide, outcome, &clock, start))
     }
 
     fn prepare(&self, clock: &Clock) -> Result<Prepared<'_>> {
@@ -163,7 +164,7 @@ impl<'a> TilingJob<'a> {
         let level = slide.pyramid().level(index).map_err(at_slide)?;
         let slide_size = slide.pyramid().level(0)?.size;
         let pool = ThreadPoolBuilder::new()
-            .num_threads(self.threads.unwrap_or(0))
+            .num_threads(self.threads.map_or(0, NonZeroUsize::get))
             .thread_name(|index| format!("tiling {index}"))
             .build()
             .map_err(|error| Error::invalid("cannot start threads").with_source(error))?;
@@ -187,12 +188,7 @@ impl<'a> TilingJob<'a> {
             grid,
             settings: self.describe(&mask, index, level),
         };
-        Ok(Prepared {
-            plan,
-            mask,
-            pool,
-            level,
-        })
+        Ok(Prepared { plan, mask, pool })
     }
 
     fn region(
@@ -295,17 +291,22 @@ struct Prepared<'a> {
     plan: Plan,
     mask: Cow<'a, Mask>,
     pool: ThreadPool,
-    level: &'a Level,
 }
 
 impl Prepared<'_> {
-    fn report(self, outcome: Outcome, clock: &Clock, start: Instant) -> Report {
+    fn report(self, slide: &Slide, outcome: Outcome, clock: &Clock, start: Instant) -> Report {
+        let downsample = self.plan.region.downsample;
+        let mpp = slide.info().mpp.map(|mpp| Mpp {
+            x: mpp.x * downsample,
+            y: mpp.y * downsample,
+        });
         let threads = self.pool.current_num_threads();
         #[expect(clippy::cast_precision_loss, reason = "a number of threads")]
         let share = |seconds: f64| seconds / threads as f64;
         Report {
             slide_id: self.plan.slide_id,
-            level_size: self.level.size,
+            levels: slide.pyramid().levels().to_vec(),
+            mpp,
             region: self.plan.region,
             grid: self.plan.grid,
             mask: self.mask.description().to_owned(),
@@ -315,6 +316,7 @@ impl Prepared<'_> {
             tiles_resumed: outcome.resumed,
             threads,
             seconds: Seconds {
+                open: 0.0,
                 mask: share(clock.mask.seconds()),
                 read: share(clock.read.seconds()),
                 save: share(clock.save.seconds()),
