@@ -45,7 +45,7 @@ enum Colour {
     Rgb8Scaled(Box<[u8; 256]>),
     Rgb16,
     Cmyk8,
-    Ycbcr8(YcbcrToRgb),
+    Ycbcr8(Box<YcbcrToRgb>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,13 +123,13 @@ impl Conversion {
                 }
             }
             Colour::Gray8(scale) => {
-                self.pixels(native, out, |v: [u8; 1]| gray(scale[usize::from(v[0])]))
+                self.pixels(native, out, |v: [u8; 1]| gray(scale[usize::from(v[0])]));
             }
             Colour::Gray16 { inverted: false } => self.pixels(native, out, |v| gray(high(v))),
             Colour::Gray16 { inverted: true } => self.pixels(native, out, |v| gray(!high(v))),
             Colour::Palette8(map) => self.pixels(native, out, |[v]| entry(map, v.into())),
             Colour::Palette16(map) => {
-                self.pixels(native, out, |v| entry(map, u16::from_ne_bytes(v)))
+                self.pixels(native, out, |v| entry(map, u16::from_ne_bytes(v)));
             }
             Colour::Rgb8 => self.pixels(native, out, |rgb: [u8; 3]| rgb),
             Colour::Rgb8Scaled(scale) => {
@@ -225,7 +225,7 @@ impl Colour {
             photometric::RGB => Self::Rgb8Scaled(scale()),
             photometric::SEPARATED if samples >= 4 && bits == 8 => Self::Cmyk8,
             photometric::YCBCR if samples >= 3 && bits == 8 => {
-                Self::Ycbcr8(YcbcrToRgb::new(storage))
+                Self::Ycbcr8(Box::new(YcbcrToRgb::new(storage)))
             }
             _ => return None,
         })
@@ -406,7 +406,7 @@ fn in_range(code: i16, black: f32, white: f32, range: f32) -> i32 {
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255")]
+#[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255")]
 fn clamped(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }

@@ -2,6 +2,8 @@
 //!
 //! `WSI_LONG_TESTS=1` sets every byte to every value; otherwise to a few that hurt most.
 
+#![allow(clippy::print_stdout, reason = "the counts are what people read")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

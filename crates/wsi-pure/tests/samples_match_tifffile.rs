@@ -4,6 +4,8 @@
 //!
 //! The answers are in `truth/tifffile.json` beside the files; `WSI_TEST_SLIDES` says where.
 
+#![allow(clippy::print_stdout, reason = "the counts are what people read")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -127,6 +127,7 @@ fn read_all(reader: &mut impl Read, out: &mut [u8], what: &str) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use super::*;
 
@@ -152,7 +153,7 @@ mod tests {
 
     fn data() -> Vec<u8> {
         (0..40_u32)
-            .map(|i| (i * i >> 4) as u8)
+            .map(|i| ((i * i) >> 4) as u8)
             .collect::<Vec<_>>()
             .repeat(20)
     }

@@ -235,7 +235,7 @@ fn fill(row: &mut [u8], width: u32, changes: &[u32]) {
         }
         let (first, last) = (start as usize / 8, (end - 1) as usize / 8);
         let head = 0xFF >> (start % 8);
-        let tail = 0xFF << (7 - (end - 1) % 8) & 0xFF_u8;
+        let tail = 0xFF_u8 << (7 - (end - 1) % 8);
         if first == last {
             row[first] |= head & tail;
         } else {
@@ -299,6 +299,7 @@ impl BitReader for Bits<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use fax::{BitWriter as _, Color, VecWriter, encoder::Encoder};
     use proptest::prelude::*;

@@ -50,6 +50,7 @@ pub(super) fn decode(stored: &[u8], out: &mut [u8], inflater: &mut Inflater) -> 
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use std::io::Write as _;
 

@@ -18,7 +18,7 @@ const CODES: usize = 1 << MAX_WIDTH;
 const INLINE: usize = 8;
 
 /// What a code stands for.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Entry {
     /// The first bytes, the very first in the lowest bits.
     head: u64,
@@ -32,7 +32,9 @@ pub(super) struct Table(Box<[Entry; CODES]>);
 
 impl Default for Table {
     fn default() -> Self {
-        let mut entries = Box::new([Entry::default(); CODES]);
+        let entries = vec![Entry::default(); CODES].into_boxed_slice();
+        let mut entries: Box<[Entry; CODES]> =
+            entries.try_into().expect("as many as were asked for");
         // Clear and end keep a length of 0.
         for (byte, entry) in (0_u64..).zip(entries.iter_mut().take(CLEAR)) {
             *entry = Entry {
@@ -261,6 +263,7 @@ fn unknown(code: usize, next: usize) -> Error {
 const SHORT: usize = 64;
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use proptest::prelude::*;
 
@@ -311,7 +314,7 @@ mod tests {
 
     #[test]
     fn old_files_run_from_the_least_significant_bit() {
-        let data: Vec<u8> = (0..20_000_u32).map(|i| (i * i >> 7) as u8).collect();
+        let data: Vec<u8> = (0..20_000_u32).map(|i| ((i * i) >> 7) as u8).collect();
         let stored = weezl::encode::Encoder::new(weezl::BitOrder::Lsb, 8)
             .encode(&data)
             .unwrap();

@@ -83,6 +83,7 @@ pub(super) fn store<const B: usize>(bytes: &mut [u8; B], value: u64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use proptest::prelude::*;
 

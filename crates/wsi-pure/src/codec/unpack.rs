@@ -124,6 +124,7 @@ fn wider(bits: u32) -> u32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
     use proptest::prelude::*;
 
@@ -172,10 +173,11 @@ mod tests {
         ) {
             let bytes = match bits { 1..=8 => 1, 9..=16 => 2, 17..=32 => 4, _ => 8 };
             let text: String = packed.iter().map(|byte| format!("{byte:08b}")).collect();
-            let count = text.len() / bits as usize;
-            let expected: Vec<u8> = (0..count)
-                .flat_map(|i| {
-                    let digits = &text[i * bits as usize..][..bits as usize];
+            let expected: Vec<u8> = text
+                .as_bytes()
+                .chunks_exact(bits as usize)
+                .flat_map(|digits| {
+                    let digits = std::str::from_utf8(digits).unwrap();
                     let value = i128::from_str_radix(digits, 2).unwrap();
                     let negative = signed && digits.starts_with('1');
                     let value = if negative { value - (1_i128 << bits) } else { value };
