@@ -1,14 +1,18 @@
 //! Open whole-slide images, read any region of any level, cut them into training tiles.
 //!
 //! ```no_run
-//! use wsi::tiling::{Job, Settings};
+//! use wsi::tiling::{Mask, PngFolder, TilingJob};
 //! use wsi::{PixelFormat, Region};
 //!
-//! # fn main() -> Result<(), wsi::Error> {
+//! # fn main() -> wsi::Result<()> {
 //! let slide = wsi::open("slide.svs")?;
-//! let region = Region::level0(0, (10_000, 12_000), (512, 512));
+//! let region = Region::level0(1, (10_240, 12_288), (512, 512));
 //! let pixels = slide.read_region_as(&region, PixelFormat::RGB8)?;
-//! # let _ = pixels;
+//! println!("{} {}, first byte {}", pixels.size(), pixels.format(), pixels.as_bytes()[0]);
+//!
+//! let mask = Mask::from_slide(wsi::open("slide_mask.tiff")?)?;
+//! let report = TilingJob::new(&slide).with_mask(mask).run(&mut PngFolder::new("tiles"))?;
+//! println!("{} of {} tiles kept", report.tiles_kept, report.tiles_total);
 //! # Ok(())
 //! # }
 //! ```
