@@ -12,7 +12,7 @@
 //!
 //! let mask = Mask::from_slide(wsi::open("slide_mask.tiff")?)?;
 //! let report = TilingJob::new(&slide).with_mask(mask).run(&mut PngFolder::new("tiles"))?;
-//! println!("{} of {} tiles kept", report.tiles_kept, report.tiles_total);
+//! println!("{} of {} tiles kept", report.tiles.len(), report.tiles_total);
 //! # Ok(())
 //! # }
 //! ```
@@ -75,3 +75,9 @@ pub fn default_drivers() -> Vec<Arc<dyn Driver>> {
         Arc::new(wsi_pure::PureDriver::new()),
     ]
 }
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;
