@@ -129,6 +129,8 @@ fn read_all(reader: &mut impl Read, out: &mut [u8], what: &str) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     /// `lzma.compress` of Python 3.11 (liblzma), filters delta 1 and LZMA2, of [`data`].
@@ -173,12 +175,17 @@ mod tests {
         );
         for length in 0..stored.len() / 2 {
             assert!(decode(&stored[..length], &mut long).is_err(), "{name}");
+            let mut out = vec![0; data.len()];
+            decode(stored, &mut out).unwrap();
+            assert_eq!(out, data, "{name}");
         }
     }
 
     #[test]
     fn zstd_frames_are_decoded_and_short_ones_refused() {
-        let decode = |stored: &[u8], out: &mut [u8]| zstd(stored, out, &mut FrameDecoder::new());
+        // One decoder for all, as between chunks: what fails must not spoil the next.
+        let decoder = RefCell::new(FrameDecoder::new());
+        let decode = |stored: &[u8], out: &mut [u8]| zstd(stored, out, &mut decoder.borrow_mut());
         check(decode, &ZSTD, "zstd");
     }
 

@@ -83,6 +83,23 @@ mod tests {
         assert!(decoded(&[], 1).is_err());
     }
 
+    #[test]
+    fn a_stream_after_a_damaged_one_is_decoded() {
+        let mut inflater = Inflater::default();
+        let good = encoded(&[3; 500]);
+        let mut out = [0; 500];
+        for bad in [
+            &[0x79, 0x9C, 1][..],
+            &[0x78, 0x9C, 7, 0],
+            &good[..5],
+            &good[..0],
+        ] {
+            assert!(decode(bad, &mut out, &mut inflater).is_err());
+            decode(&good, &mut out, &mut inflater).unwrap();
+            assert_eq!(out, [3; 500]);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_flate2_encodes_is_decoded(

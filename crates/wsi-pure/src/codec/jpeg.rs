@@ -5,7 +5,9 @@
 //! warning is an error of its chunk, as in OpenSlide 4.0.1 (`openslide-decode-jpeg.c`).
 
 use wsi_core::{Error, PixelsMut, Rect, Result, Size};
-use wsi_jpeg::{ColorModel, Decoder, Info, Options, PixelFormat, RowsMut, StridedRows, Tables};
+use wsi_jpeg::{
+    ColorModel, Decoder, Info, Options, Outcome, PixelFormat, RowsMut, StridedRows, Tables,
+};
 
 use super::position;
 use crate::tiff::{SampleFormat, Storage, photometric};
@@ -38,6 +40,9 @@ impl Jpeg {
             .map(Tables::parse)
             .transpose()
             .map_err(|error| translate(error, "the shared JPEG tables"))?;
+        if let Some(tables) = &tables {
+            refuse_warnings(tables.outcome(), "the shared JPEG tables")?;
+        }
         let components = if storage.planar {
             1
         } else {
@@ -173,9 +178,14 @@ fn run(
     let outcome = decoder
         .decode(stored, options, rows)
         .map_err(|error| translate(error, "JPEG data"))?;
+    refuse_warnings(&outcome, "JPEG data")
+}
+
+/// What libjpeg would only warn of is an error here.
+fn refuse_warnings(outcome: &Outcome, what: &str) -> Result<()> {
     match outcome.warnings().first() {
         None => Ok(()),
-        Some(warning) => Err(Error::corrupt(format!("JPEG data is damaged: {warning}"))),
+        Some(warning) => Err(Error::corrupt(format!("{what}: {warning}"))),
     }
 }
 
@@ -206,5 +216,112 @@ impl RowsMut for Rows<'_, '_> {
             Some(Ok(y)) => self.out.row_mut(y),
             _ => self.spare,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small test data")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::tiff::{ByteOrder, compression};
+
+    /// Quantisers of 1.
+    fn tables() -> Vec<u8> {
+        [&[0xFF, 0xDB, 0, 67, 0][..], &[1; 64]].concat()
+    }
+
+    /// A gray picture of one 8 x 8 block without coefficients: 128 everywhere. The Huffman codes are
+    /// those of T.81 annex K: 00 for a DC difference of 0, 1010 for the end of the block.
+    fn picture(tables: &[u8]) -> Vec<u8> {
+        let frame = [0xFF, 0xC0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0];
+        let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 0b0010_1011];
+        [&[0xFF, 0xD8][..], tables, &frame, &scan, &[0xFF, 0xD9]].concat()
+    }
+
+    fn storage(samples: u16, jpeg_tables: Option<&[u8]>) -> Storage {
+        Storage {
+            byte_order: ByteOrder::Little,
+            compression: compression::JPEG,
+            photometric: photometric::MIN_IS_BLACK,
+            bits_per_sample: 8,
+            sample_format: SampleFormat::Unsigned,
+            samples_per_pixel: samples,
+            planar: false,
+            predictor: 1,
+            reversed_bits: false,
+            extra_samples: Vec::new(),
+            color_map: None,
+            jpeg_tables: jpeg_tables.map(Arc::from),
+            t4_options: 0,
+            ycbcr_subsampling: (1, 1),
+            ycbcr_coefficients: [0.299, 0.587, 0.114],
+            reference_black_white: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0],
+        }
+    }
+
+    fn decoded(storage: &Storage, stored: &[u8], chunk: Size, crop: Rect) -> Result<Vec<u8>> {
+        let format = storage.pixel_format();
+        let mut data = vec![7; format.bytes_per_pixel() * crop.size.area() as usize];
+        let mut out = PixelsMut::packed(&mut data, crop.size, format)?;
+        let memory = (&mut Decoder::new(), &mut Vec::new());
+        Jpeg::new(storage)?.decode(stored, chunk, crop, &mut out, memory)?;
+        Ok(data)
+    }
+
+    const SIZE: Size = Size::new(8, 8);
+
+    #[test]
+    fn tables_may_be_shared_or_in_the_picture() {
+        let whole = Rect::new((0, 0), SIZE);
+        let own = picture(&tables());
+        assert_eq!(
+            decoded(&storage(1, None), &own, SIZE, whole).unwrap(),
+            [128; 64]
+        );
+        let shared = [&[0xFF, 0xD8][..], &tables(), &[0xFF, 0xD9]].concat();
+        let without = picture(&[]);
+        let pixels = decoded(&storage(1, Some(&shared)), &without, SIZE, whole);
+        assert_eq!(pixels.unwrap(), [128; 64]);
+        assert!(decoded(&storage(1, None), &without, SIZE, whole).is_err());
+        // Shared tables without their end, or without their start.
+        for part in [&shared[..shared.len() - 2], &shared[2..]] {
+            assert!(Jpeg::new(&storage(1, Some(part))).is_err());
+        }
+    }
+
+    #[test]
+    fn any_part_can_be_had() {
+        let own = picture(&tables());
+        for (origin, size) in [((0, 3), (8, 2)), ((2, 0), (3, 8)), ((7, 7), (1, 1))] {
+            let crop = Rect::new(origin, size);
+            let pixels = decoded(&storage(1, None), &own, SIZE, crop).unwrap();
+            assert_eq!(pixels, vec![128; crop.size.area() as usize]);
+        }
+    }
+
+    #[test]
+    fn what_openslide_refuses_is_refused() {
+        let whole = Rect::new((0, 0), SIZE);
+        let own = picture(&tables());
+        let gray = storage(1, None);
+        let refused = |stored: &[u8]| {
+            let error = decoded(&gray, stored, SIZE, whole).unwrap_err();
+            assert_eq!(error.kind(), wsi_core::ErrorKind::Corrupt, "{error}");
+        };
+        refused(&own[..own.len() - 2]);
+        refused(&own[..own.len() - 3]);
+        refused(&[&[0][..], &own].concat());
+        refused(&[&own[..2], &[0, 0], &own[2..]].concat());
+        refused(&[]);
+        // Bytes behind the end are nobody's business.
+        assert!(decoded(&gray, &[&own[..], &[1, 2, 3]].concat(), SIZE, whole).is_ok());
+        // A picture of another size, or with other components, than the tags say.
+        let larger = Size::new(8, 16);
+        let error = decoded(&gray, &own, larger, whole).unwrap_err();
+        let expected = "a JPEG picture of 8 x 8 in a tile or strip of 8 x 16 pixels";
+        assert_eq!(error.message(), expected);
+        assert!(decoded(&storage(3, None), &own, SIZE, whole).is_err());
     }
 }
