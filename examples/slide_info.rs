@@ -68,7 +68,7 @@ fn print(slide: &Slide) -> Result<()> {
     for (index, level) in info.pyramid.levels().iter().enumerate() {
         let tiles = level
             .tile_size
-            .map_or("strips".to_owned(), |size| format!("tiles of {size}"));
+            .map_or_else(|| "strips".to_owned(), |size| format!("tiles of {size}"));
         let (size, downsample) = (level.size, level.downsample);
         let compression = compression(slide, index);
         println!("  level {index:<10} {size}, downsample {downsample}, {tiles}, {compression}");
