@@ -339,6 +339,14 @@ mod tests {
         assert_eq!(decoded(Coding::Rle, &stored, 8, 2).unwrap(), [0x0E; 2]);
     }
 
+    /// Row 0: white 0 and black 0, white 2, black 3, rest. Row 1: pass, white 1, black 2, rest. By the
+    /// standard the pass would go to column 5; libtiff, and the writer of such a file, mean column 0.
+    #[test]
+    fn runs_of_no_length_count_for_the_next_row() {
+        let stored = [0x26, 0xA1, 0xB9, 0x7A, 0x24, 0x7E];
+        assert_eq!(decoded(Coding::T6, &stored, 8, 2).unwrap(), [0x38, 0x60]);
+    }
+
     #[test]
     fn damage_is_an_error_and_says_where() {
         let error = decoded(Coding::T6, &[], 8, 2).unwrap_err();

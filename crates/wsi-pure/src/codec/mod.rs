@@ -304,3 +304,149 @@ fn grouped(number: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small test data")]
+mod tests {
+    use proptest::prelude::*;
+    use wsi_core::Image;
+
+    use super::*;
+    use crate::tiff::{ByteOrder, SampleFormat, photometric};
+
+    fn storage(bits: u16, samples: u16, planar: bool, predictor: u16) -> Storage {
+        Storage {
+            byte_order: ByteOrder::Big,
+            compression: compression::NONE,
+            photometric: photometric::RGB,
+            bits_per_sample: bits,
+            sample_format: SampleFormat::Unsigned,
+            samples_per_pixel: samples,
+            planar,
+            predictor,
+            reversed_bits: false,
+            extra_samples: Vec::new(),
+            color_map: None,
+            jpeg_tables: None,
+            t4_options: 0,
+            ycbcr_subsampling: (1, 1),
+            ycbcr_coefficients: [0.299, 0.587, 0.114],
+            reference_black_white: [0.0, 255.0, 128.0, 255.0, 128.0, 255.0],
+        }
+    }
+
+    fn noise(length: u64) -> Vec<u8> {
+        let next = |state: &mut u32| {
+            *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            Some((*state >> 24) as u8)
+        };
+        std::iter::repeat_n((), length as usize)
+            .scan(1, |state, ()| next(state))
+            .collect()
+    }
+
+    /// A part of a chunk, decoded into the middle of a larger picture.
+    fn decoded(storage: &Storage, stored: &[u8], chunk: Size, crop: Rect) -> Image {
+        let codec = ChunkCodec::new(storage).unwrap();
+        let mut scratch = Scratch::default();
+        let outer = Size::new(crop.size.width + 3, crop.size.height + 2);
+        let mut image = Image::zeroed(outer, storage.pixel_format()).unwrap();
+        let mut pixels = image.pixels_mut();
+        let mut out = pixels.part_mut(Rect::new((1, 2), crop.size));
+        if storage.planar {
+            for sample in 0..storage.samples_per_pixel {
+                let place = (chunk, crop);
+                codec
+                    .decode_plane(stored, sample, place, &mut out, &mut scratch)
+                    .unwrap();
+            }
+        } else {
+            codec
+                .decode(stored, chunk, crop, &mut out, &mut scratch)
+                .unwrap();
+        }
+        let pixel = storage.pixel_format().bytes_per_pixel();
+        let rows = (0..crop.size.height).flat_map(|y| {
+            let row = image.row(y + 2);
+            row[pixel..pixel * (1 + crop.size.width as usize)].to_vec()
+        });
+        Image::from_bytes(crop.size, storage.pixel_format(), rows.collect()).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let texts = [0, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let mut page = storage(8, 3, false, 1);
+        page.compression = compression::LERC;
+        let error = ChunkCodec::new(&page).unwrap_err();
+        assert_eq!(error.message(), "compression 34887 (LERC)");
+        assert_eq!(error.kind(), wsi_core::ErrorKind::Unsupported);
+        let error = ChunkCodec::new(&storage(8, 3, false, 9)).unwrap_err();
+        assert_eq!(error.message(), "predictor 9");
+    }
+
+    #[test]
+    fn calls_that_do_not_fit_are_refused() {
+        let page = storage(8, 3, false, 1);
+        let codec = ChunkCodec::new(&page).unwrap();
+        let mut image = Image::zeroed(Size::new(2, 2), page.pixel_format()).unwrap();
+        let chunk = Size::new(2, 3);
+        let mut decode = |crop: Rect| {
+            let mut out = image.pixels_mut();
+            codec.decode(&[0; 18], chunk, crop, &mut out, &mut Scratch::default())
+        };
+        assert!(decode(Rect::new((0, 1), (2, 2))).is_ok());
+        assert!(decode(Rect::new((0, 2), (2, 2))).is_err());
+        assert!(decode(Rect::new((0, 0), (2, 3))).is_err());
+        assert!(decode(Rect::new((-1, 0), (2, 2))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_part_is_that_part_of_the_whole(
+            bits in 1..=64_u16,
+            samples in 1..5_u16,
+            predictor in 1..3_u16,
+            (width, height) in (1..20_u32, 1..9_u32),
+            (x, y) in (0.0..1.0_f64, 0.0..1.0_f64),
+            (right, bottom) in (0.0..1.0_f64, 0.0..1.0_f64),
+        ) {
+            let page = storage(bits, samples, false, predictor);
+            let chunk = Size::new(width, height);
+            let stored = noise(page.row_bytes(width) * u64::from(height));
+            let whole = decoded(&page, &stored, chunk, Rect::new((0, 0), chunk));
+            let span = |length: u32, start: f64, end: f64| {
+                let start = (f64::from(length) * start) as i64;
+                let rest = i64::from(length) - start;
+                (start, 1 + (end * (rest - 1) as f64) as u32)
+            };
+            let ((x, wide), (y, high)) = (span(width, x, right), span(height, y, bottom));
+            let part = decoded(&page, &stored, chunk, Rect::new((x, y), (wide, high)));
+            let pixel = page.pixel_format().bytes_per_pixel();
+            for row in 0..high {
+                let start = x as usize * pixel;
+                let expected = &whole.row(row + y as u32)[start..start + wide as usize * pixel];
+                prop_assert_eq!(part.row(row), expected);
+            }
+        }
+
+        #[test]
+        fn planes_go_to_their_samples(bits in 1..=32_u16, width in 1..20_u32) {
+            let page = storage(bits, 3, true, 1);
+            let single = storage(bits, 1, false, 1);
+            let chunk = Size::new(width, 4);
+            let whole = Rect::new((0, 0), chunk);
+            let stored = noise(page.row_bytes(width) * 4);
+            let plane = decoded(&single, &stored, chunk, whole);
+            let bytes = plane.format().bytes_per_pixel();
+            let expected = plane.as_bytes().chunks(bytes).flat_map(|sample| sample.repeat(3));
+            let image = decoded(&page, &stored, chunk, whole);
+            prop_assert_eq!(image.as_bytes(), expected.collect::<Vec<_>>());
+        }
+    }
+}
