@@ -13,7 +13,7 @@
 mod cells;
 mod clock;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -169,6 +169,14 @@ struct Run<'a> {
     kept: AtomicU64,
     done: AtomicU64,
     resumed: AtomicU64,
+}
+
+/// A kept tile that is to be made.
+struct Kept {
+    record: TileRecord,
+    /// The tile in level pixels.
+    rect: Rect,
+    labels: TileLabels,
 }
 
 /// A tile on its way.
@@ -383,12 +391,14 @@ impl<'s> Selector<'s> {
         if row + 1 < grid.rows() {
             self.ask_for_labels(scope, row + 1);
         }
+        let mut kept = Vec::new();
         for column in 0..grid.columns() {
-            if self.run.stopped.load(Ordering::Relaxed) {
-                return;
-            }
-            self.consider(scope, column, row);
+            kept.extend(self.consider(column, row));
             self.run.examined.fetch_add(1, Ordering::Relaxed);
+        }
+        self.ask_for_images(scope, &kept);
+        for tile in kept {
+            self.queue(scope, tile);
         }
         self.forget_before(row + 1);
     }
@@ -421,11 +431,11 @@ impl<'s> Selector<'s> {
         }
     }
 
-    fn consider(&mut self, scope: &Scope<'s>, column: u32, row: u32) {
+    /// Counts a tile; gives it back if it is to be made.
+    fn consider(&mut self, column: u32, row: u32) -> Option<Kept> {
         let run = self.run;
         let job = run.job;
         let (rect, part) = run.tile_rects(column, row);
-        let labels = self.labels_of(part);
         let origin = job.roi.level0_position(job.grid.tile(column, row).origin);
         let mut record = TileRecord {
             index: self.rows.len(),
@@ -434,12 +444,12 @@ impl<'s> Selector<'s> {
             origin,
             occupancy: 0.0,
         };
-        let labels = match labels {
+        let labels = match self.labels_of(part) {
             Ok(labels) => labels,
             Err(error) => {
                 run.fail(&record, error);
                 self.rows.push(record);
-                return;
+                return None;
             }
         };
         let scratch = &mut self.scratch;
@@ -449,16 +459,20 @@ impl<'s> Selector<'s> {
             .time(|| labels.foreground(job.mask.foreground(), scratch));
         record.occupancy = occupancy(foreground, job.grid.tile_size());
         if record.occupancy <= job.min_occupancy {
-            return;
+            return None;
         }
         self.rows.push(record);
         run.kept.fetch_add(1, Ordering::Relaxed);
         if job.sink.has(&record) {
             run.resumed.fetch_add(1, Ordering::Relaxed);
             run.done.fetch_add(1, Ordering::Relaxed);
-            return;
+            return None;
         }
-        self.queue(scope, record, rect, labels);
+        Some(Kept {
+            record,
+            rect,
+            labels,
+        })
     }
 
     /// The label cells of a tile; if one could not be read, the labels of the tile alone.
@@ -482,26 +496,44 @@ impl<'s> Selector<'s> {
         })
     }
 
-    fn queue(&mut self, scope: &Scope<'s>, record: TileRecord, rect: Rect, labels: TileLabels) {
+    /// Queues the image cells of a row's tiles that were not asked for before, in file order.
+    fn ask_for_images(&mut self, scope: &Scope<'s>, kept: &[Kept]) {
         let run = self.run;
-        let permit = run.permits.acquire();
-        let mut images = Vec::new();
-        for index in run.image_cells.touching(labels.part) {
-            let slot = self.images.entry(index).or_insert_with(|| {
+        let touched = |tile: &Kept| run.image_cells.touching(tile.labels.part);
+        let cells: BTreeSet<CellIndex> = kept.iter().flat_map(touched).collect();
+        for index in cells {
+            self.images.entry(index).or_insert_with(|| {
                 let slot = Arc::new(Slot::new());
                 let settled = Arc::clone(&slot);
                 scope.spawn(move |scope| run.load_image(scope, index, &settled));
                 slot
             });
-            images.push(Arc::clone(slot));
         }
-        let missing = AtomicUsize::new(1 + images.len());
+    }
+
+    /// Queues a tile, once there is room for it, to be made as soon as its cells are there.
+    fn queue(
+        &self,
+        scope: &Scope<'s>,
+        Kept {
+            record,
+            rect,
+            labels,
+        }: Kept,
+    ) {
+        let run = self.run;
+        let permit = run.permits.acquire();
+        let images: Vec<Arc<ImageSlot<'_>>> = run
+            .image_cells
+            .touching(labels.part)
+            .filter_map(|index| self.images.get(&index).cloned())
+            .collect();
         let work = Arc::new(Work {
             record,
             rect,
             labels,
+            missing: AtomicUsize::new(1 + images.len()),
             images,
-            missing,
             _permit: permit,
         });
         let there = work

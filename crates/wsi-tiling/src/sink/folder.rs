@@ -46,7 +46,7 @@ impl Folder {
         if overwrite {
             folder.clear()?;
         }
-        let agreed = folder.agrees_with(&settings)?;
+        let agreed = !overwrite && folder.agrees_with(&settings)?;
         remove_dir(&folder.path(PARTIAL))?;
         create_dir(&folder.path(PARTIAL))?;
         if !agreed {
