@@ -79,8 +79,8 @@ proptest! {
         .open("a_mask.tiff");
         let job = Plain { level, tile, margin, threshold };
         let plain = plain_job(&slide, &mask, job);
-        prop_assert_eq!(streamed(&slide, &mask, job, 1), plain);
-        prop_assert_eq!(streamed(&slide, &mask, job, 3), plain);
+        prop_assert_eq!(&streamed(&slide, &mask, job, 1), &plain);
+        prop_assert_eq!(&streamed(&slide, &mask, job, 3), &plain);
     }
 }
 
