@@ -137,12 +137,14 @@ impl Folder {
         drop(remove_dir(&self.path(PARTIAL)));
     }
 
-    /// Writes the list of all slides whose own list is there.
+    /// Writes the list of all slides that have folders of this kind here, with lists of their own.
     fn merge(&self) -> Result<()> {
         let mut slides = Vec::new();
         for entry in fs::read_dir(&self.out).map_err(|error| io("cannot list", &self.out, error))? {
             let entry = entry.map_err(|error| io("cannot list", &self.out, error))?;
-            slides.push(entry.path());
+            if entry.path().join(SETTINGS).exists() {
+                slides.push(entry.path());
+            }
         }
         slides.sort();
         let header = List::new(&COLUMNS).finish()?;
