@@ -99,14 +99,28 @@ fn tile(long: bool, save: &str, out: &Path) -> Command {
     command
 }
 
-/// `tile_slide`, which cargo builds beside the tests.
+/// `tile_slide`, which a plain `cargo test` builds beside the tests; for this test alone, it is
+/// built here.
 fn example() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let profile = test
         .parent()
         .and_then(Path::parent)
         .expect("target/PROFILE/deps");
-    profile.join("examples/tile_slide")
+    let example = profile.join("examples/tile_slide");
+    if !example.exists() {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "tile_slide"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        build
+            .arg("--target-dir")
+            .arg(profile.parent().expect("target"));
+        assert!(build.status().expect("cargo runs").success());
+    }
+    example
 }
 
 /// Every file below a folder, with its bytes.

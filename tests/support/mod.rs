@@ -17,6 +17,7 @@ pub(crate) fn slides() -> Option<PathBuf> {
 }
 
 /// One of the oracles' answers.
+#[allow(dead_code, reason = "not every test asks the oracles")]
 pub(crate) fn truth(folder: &Path, name: &str) -> serde_json::Value {
     let text = std::fs::read_to_string(folder.join("truth").join(name)).expect("the answers");
     serde_json::from_str(&text).expect("JSON")

@@ -18,7 +18,8 @@ struct Whole {
     image: Image,
 }
 
-/// The levels that are small enough, each read whole. A level with parts that the backend does
+/// The levels that are small enough, each read whole, what the file leaves out filled with [`FILL`].
+/// A level with parts that the backend does
 /// not support is left out.
 fn wholes(slide: &Slide) -> Result<Vec<Whole>, What> {
     let mut wholes = Vec::new();
@@ -26,7 +27,8 @@ fn wholes(slide: &Slide) -> Result<Vec<Whole>, What> {
         if described.size.area() > MAX_PIXELS {
             continue;
         }
-        match slide.read_level(level, slide.info().pixel_format) {
+        let region = Region::at_level(level, (0, 0), described.size).with_fill(FILL);
+        match slide.read_region(&region) {
             Ok(image) => wholes.push(Whole { level, image }),
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
             Err(error) => return Err(error.into()),

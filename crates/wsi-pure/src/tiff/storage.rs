@@ -83,6 +83,8 @@ impl Storage {
             (photometric::MIN_IS_WHITE | photometric::MIN_IS_BLACK | photometric::PALETTE, 2) => {
                 Channels::GrayAlpha
             }
+            // Stored samples of fewer than 8 bits are not those that anybody means by 8-bit colour.
+            (photometric::RGB, count) if self.bits_per_sample < 8 => Channels::Other(count),
             (photometric::RGB, 3) => Channels::Rgb,
             (photometric::RGB, 4) => Channels::Rgba,
             (photometric::SEPARATED, 4) => Channels::Cmyk,
