@@ -138,7 +138,7 @@ impl<'a> TilingJob<'a> {
         let start = Instant::now();
         let clock = Clock::default();
         let prepared = self.prepare(&clock)?;
-        sink.begin(&prepared.plan)?;
+        clock.save.time(|| sink.begin(&prepared.plan))?;
         let outcome = self
             .pipeline(&prepared, sink, &clock)
             .run()
@@ -180,6 +180,14 @@ impl<'a> TilingJob<'a> {
             self.settings.stride(),
             self.settings.padding,
         );
+        if grid.tiles() > MAX_TILES {
+            return Err(Error::limit(format!(
+                "a grid of {} tiles (at most {MAX_TILES})",
+                grid.tiles()
+            ))
+            .at_level(index)
+            .at_path(slide.path()));
+        }
         let plan = Plan {
             slide_id: self.slide_id()?,
             tile_size: self.settings.tile_size,
@@ -336,3 +344,6 @@ impl std::fmt::Debug for TilingJob<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// Tiles of the largest grid that a job accepts: what is known of each kept tile stays in memory.
+const MAX_TILES: u64 = 1 << 26;
