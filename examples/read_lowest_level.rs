@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use serde_json::json;
 use wsi::{Image, OpenOptions, PixelFormat};
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -50,7 +50,7 @@ fn run(arguments: Arguments) -> Result<()> {
     let read = start.elapsed().as_secs_f64();
 
     save(&image, &arguments.out)
-        .with_context(|| format!("cannot write {}", arguments.out.display()))?;
+        .map_err(|error| anyhow!("cannot write {}: {error}", arguments.out.display()))?;
     let saved = start.elapsed().as_secs_f64();
 
     let size = image.size();
