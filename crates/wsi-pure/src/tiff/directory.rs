@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use wsi_core::{Error, Result};
 
-use super::file::Container;
+use super::container::Container;
 
 /// One directory: what is said of one picture of the file.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! The TIFF container: headers, directories, where chunks lie. No pixels.
 
+mod container;
 mod directory;
 mod file;
 mod page;

@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use wsi_core::{Error, Limits, Rect, Result, Size};
 
+use super::container::Container;
 use super::directory::Directory;
-use super::file::{Container, TiffFile};
+use super::file::TiffFile;
 use super::storage::{SampleFormat, Storage};
 use super::tags::{compression, photometric, tag};
 
