@@ -20,6 +20,7 @@ mod color;
 mod driver;
 pub mod io;
 mod number;
+mod orientation;
 mod properties;
 mod reader;
 mod source;

@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use wsi_core::source::{AssociatedImage, TileIndex};
 use wsi_core::{
-    Channels, EncodedTiles, Error, Image, Level, PixelFormat, PixelsMut, Plane, Point, Properties,
-    Pyramid, Rect, Region, Result, SampleType, SlideInfo, SlideSource, TileLayout,
+    Channels, EncodedTiles, Error, Fill, Image, Level, PixelFormat, PixelsMut, Plane, Point,
+    Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
+    TileLayout,
 };
 
 use crate::cache::TileCache;
@@ -105,6 +106,29 @@ impl TiffSlide {
         self.file.bytes(directory, tag::ICC_PROFILE)
     }
 
+    /// Reads a rectangle of the shown picture, whose top left pixel is `origin`.
+    fn read_shown(
+        &self,
+        reader: &PageReader,
+        origin: Point,
+        mut out: PixelsMut<'_>,
+        fill: Fill,
+    ) -> Result<()> {
+        let orientation = self.layout.orientation;
+        if orientation.is_upright() {
+            return reader.read_rect(origin, out, fill);
+        }
+        let shown = Rect {
+            origin,
+            size: out.size(),
+        };
+        let stored = orientation.stored_rect(shown, reader.size());
+        let mut image = Image::zeroed(stored.size, out.format())?;
+        reader.read_rect(stored.origin, image.pixels_mut(), fill)?;
+        orientation.turn(&image, &mut out);
+        Ok(())
+    }
+
     /// Refuses to show nothing where Aperio's coarser levels borrow from finer ones.
     fn check_missing(&self, reader: &PageReader, level: usize, rect: Rect) -> Result<()> {
         if level == 0 || !self.layout.borrows_missing_tiles {
@@ -139,7 +163,7 @@ impl SlideSource for TiffSlide {
         let rect = region.rect_on(level);
         if !is_blended(out.format()) {
             self.check_missing(reader, region.level, rect)?;
-            return reader.read_rect(rect.origin, out, region.fill);
+            return self.read_shown(reader, rect.origin, out, region.fill);
         }
         let placements = region.placements(level);
         let whole = Rect::new((0, 0), region.size);
@@ -159,7 +183,7 @@ impl SlideSource for TiffSlide {
                     size: target.size,
                 },
             )?;
-            reader.read_rect(origin, out.part_mut(target), region.fill)?;
+            self.read_shown(reader, origin, out.part_mut(target), region.fill)?;
         }
         Ok(())
     }
@@ -178,7 +202,11 @@ impl SlideSource for TiffSlide {
     }
 
     fn encoded_tiles(&self) -> Option<&dyn EncodedTiles> {
-        Some(self)
+        // The stored tiles of a turned picture are not tiles of its levels.
+        self.layout
+            .orientation
+            .is_upright()
+            .then_some(self as &dyn EncodedTiles)
     }
 }
 
@@ -206,8 +234,14 @@ fn slide_info(
     levels: &[Vec<PageReader>],
     associated: &[(String, PageReader)],
 ) -> Result<SlideInfo> {
-    let first =
-        |planes: &Vec<PageReader>| planes.first().map(|reader| (reader.size(), tile(reader)));
+    let first = |planes: &Vec<PageReader>| {
+        planes.first().map(|reader| {
+            (
+                layout.orientation.shown_size(reader.size()),
+                tile(reader, layout),
+            )
+        })
+    };
     let sizes: Vec<_> = levels.iter().filter_map(first).collect();
     let pyramid = Pyramid::from_sizes(sizes.iter().map(|&(size, _)| size))?;
     let with_tiles = pyramid
@@ -242,8 +276,10 @@ fn slide_info(
     Ok(info)
 }
 
-fn tile(reader: &PageReader) -> Option<wsi_core::Size> {
-    reader.page().is_tiled().then(|| reader.page().chunk_size())
+/// The size of the stored tiles as they are shown.
+fn tile(reader: &PageReader, layout: &Layout) -> Option<Size> {
+    let stored = reader.page().is_tiled().then(|| reader.page().chunk_size());
+    stored.map(|size| layout.orientation.shown_size(size))
 }
 
 /// Whether a read of this format is blended between pixels: 8-bit colour alone.

@@ -155,9 +155,7 @@ impl Directory {
         };
         let order = file.byte_order();
         Ok(match entry.field_type {
-            FieldType::Byte | FieldType::Undefined => {
-                Some(data.iter().map(|&byte| u64::from(byte)).collect())
-            }
+            FieldType::Byte => Some(data.iter().map(|&byte| u64::from(byte)).collect()),
             FieldType::Short => Some(
                 data.chunks_exact(2)
                     .map(|bytes| u64::from(order.u16(bytes)))

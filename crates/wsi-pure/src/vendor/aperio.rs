@@ -9,6 +9,7 @@ use wsi_core::{Error, Mpp, Properties, Result};
 use super::Layout;
 use super::recognise::is_tiled;
 use crate::number::parse_double;
+use crate::orientation::Orientation;
 use crate::properties::text;
 use crate::tiff::{TiffFile, tag};
 
@@ -62,6 +63,7 @@ pub(super) fn layout(file: &TiffFile) -> Result<Layout> {
         properties,
         mpp,
         objective_power,
+        orientation: Orientation::default(),
         has_bounds: false,
         borrows_missing_tiles: true,
         caveats: Vec::new(),

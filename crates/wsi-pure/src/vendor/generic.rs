@@ -7,6 +7,7 @@ use wsi_core::{Error, Properties, Result};
 
 use super::Layout;
 use super::recognise::is_tiled;
+use crate::orientation::Orientation;
 use crate::properties::mpp_of_resolution;
 use crate::tiff::{TiffFile, tag};
 
@@ -40,6 +41,7 @@ pub(super) fn layout(file: &TiffFile) -> Result<Layout> {
         properties: Properties::new(),
         mpp: mpp_of_resolution(file, 0)?,
         objective_power: None,
+        orientation: Orientation::default(),
         has_bounds: true,
         borrows_missing_tiles: false,
         caveats: Vec::new(),

@@ -9,6 +9,7 @@ mod recognise;
 
 use wsi_core::{Mpp, Properties, Result};
 
+use crate::orientation::Orientation;
 use crate::tiff::TiffFile;
 
 /// One row of the vendor table.
@@ -39,6 +40,8 @@ pub(crate) struct Layout {
     pub(crate) properties: Properties,
     pub(crate) mpp: Option<Mpp>,
     pub(crate) objective_power: Option<f64>,
+    /// How the stored pictures are turned to be shown.
+    pub(crate) orientation: Orientation,
     /// Whether tiles may be left out, so that the slide's bounds are those of its stored tiles.
     pub(crate) has_bounds: bool,
     /// Whether coarser levels draw the tiles they lack from finer ones, as Aperio's do.

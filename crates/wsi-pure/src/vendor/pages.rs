@@ -3,14 +3,16 @@
 //! The first picture is level 0. Reduced-resolution versions of it (SubIFDs, or directories that
 //! NewSubfileType calls reduced) are the other levels; further pictures of the same size and kind
 //! are further planes, with their own SubIFDs as their levels; whatever else the file holds is an
-//! associated image `page-N`, N counting directories from 0.
+//! associated image `page-N`, N counting directories from 0. Levels are turned as the Orientation of
+//! the first picture says; associated images are as stored.
 
 use wsi_core::{PixelFormat, Properties, Result, Size};
 
 use super::Layout;
 use super::generic::REDUCED;
+use crate::orientation::Orientation;
 use crate::properties::mpp_of_resolution;
-use crate::tiff::{Page, TiffFile};
+use crate::tiff::{Page, TiffFile, tag};
 
 pub(crate) fn layout(file: &TiffFile) -> Result<Layout> {
     let first = Page::new(file, 0)?;
@@ -45,13 +47,7 @@ pub(crate) fn layout(file: &TiffFile) -> Result<Layout> {
             associated.push((format!("page-{index}"), index));
         }
     }
-    let orientation = file.integer(0, crate::tiff::tag::ORIENTATION)?.unwrap_or(1);
-    let mut caveats = Vec::new();
-    if orientation != 1 {
-        caveats.push(format!(
-            "shown as stored: orientation {orientation} is not applied"
-        ));
-    }
+    let orientation = file.integer(0, tag::ORIENTATION)?.unwrap_or(1);
     Ok(Layout {
         hash_directory: levels
             .last()
@@ -65,9 +61,10 @@ pub(crate) fn layout(file: &TiffFile) -> Result<Layout> {
         properties: Properties::new(),
         mpp: mpp_of_resolution(file, 0)?,
         objective_power: None,
+        orientation: Orientation::from_tag(orientation),
         has_bounds: false,
         borrows_missing_tiles: false,
-        caveats,
+        caveats: Vec::new(),
     })
 }
 
