@@ -195,7 +195,7 @@ impl Job<'_> {
         }
         // Blocks are zero before a decode and, in the streaming case, after each row.
         scratch.blocks.clear();
-        scratch.blocks.resize(units, [0; 64]);
+        scratch.blocks.resize(units, Block::ZERO);
         if several {
             self.scans(stream, scratch, planes, out, outcome)
         } else {
@@ -262,7 +262,7 @@ impl Job<'_> {
                 if *last == 0 {
                     block[0] = 0;
                 } else {
-                    *block = [0; 64];
+                    *block = Block::ZERO;
                     *last = 0;
                 }
             }

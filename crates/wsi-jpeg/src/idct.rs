@@ -19,11 +19,80 @@
     reason = "values are clamped to the target's range, or wrap on purpose as the module doc says"
 )]
 
-/// One block of coefficients in natural order.
-pub(crate) type Block = [i16; 64];
+use std::ops::{Deref, DerefMut};
 
-/// Quantisers in natural order, as the multipliers of the reference: cut to 16 bits.
+use crate::tables::{NATURAL_ORDER, ZIGZAG_ORDER};
+
+/// One block of coefficients in zigzag order: the order in which they are decoded.
+///
+/// It fills two cache lines, so that vector kernels load it without crossing one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(128))]
+pub(crate) struct Block(pub(crate) [i16; 64]);
+
+impl Block {
+    pub(crate) const ZERO: Self = Self([0; 64]);
+}
+
+impl Deref for Block {
+    type Target = [i16; 64];
+
+    #[inline(always)]
+    fn deref(&self) -> &[i16; 64] {
+        &self.0
+    }
+}
+
+impl DerefMut for Block {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [i16; 64] {
+        &mut self.0
+    }
+}
+
+/// Quantisers in zigzag order, as the multipliers of the reference: cut to 16 bits.
 pub(crate) type Multipliers = [i16; 64];
+
+/// Coefficients in natural order: row by row.
+type Natural = [i16; 64];
+
+/// Multiplies by the quantisers, as the reference does: cut to 16 bits.
+#[inline(always)]
+fn dequantise(block: &Block, quant: &Multipliers, last: usize) -> Natural {
+    let mut natural = [0; 64];
+    let products = block.iter().zip(quant).zip(&NATURAL_ORDER).take(last + 1);
+    for ((value, quant), &at) in products {
+        natural[usize::from(at) & 63] = value.wrapping_mul(*quant);
+    }
+    natural
+}
+
+/// All ones at the zigzag indices of these rows.
+const fn rows_mask(rows: &[u8]) -> [i16; 64] {
+    let mut mask = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        let mut row = 0;
+        while row < rows.len() {
+            if NATURAL_ORDER[index] / 8 == rows[row] {
+                mask[index] = -1;
+            }
+            row += 1;
+        }
+        index += 1;
+    }
+    mask
+}
+
+/// Whether a block has nothing where `mask` has ones.
+#[inline(always)]
+fn is_zero(block: &Block, mask: &[i16; 64]) -> bool {
+    block
+        .iter()
+        .zip(mask)
+        .fold(0, |any, (value, mask)| any | (value & mask))
+        == 0
+}
 
 // cos-based constants of the LL&M transform, times 2^13.
 const F_0_298: i32 = 2446;
@@ -147,18 +216,14 @@ fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
 /// 8 x 8 samples from the first `K` rows and columns of coefficients; the others are zero.
 #[inline(always)]
 fn full<const K: usize>(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
-    let (rows, quant) = (block.as_chunks::<8>().0, quant.as_chunks::<8>().0);
+    const BELOW_FIRST: [i16; 64] = rows_mask(&[1, 2, 3, 4, 5, 6, 7]);
+    let last = if K == 8 { 63 } else { 9 };
+    let natural = dequantise(block, quant, last);
     let mut work = [[0; 8]; 8];
-    for ((work, row), quant) in work.iter_mut().zip(rows).zip(quant).take(K) {
-        for ((to, value), quant) in work.iter_mut().zip(row).zip(quant) {
-            *to = value.wrapping_mul(*quant);
-        }
+    for (work, row) in work.iter_mut().zip(natural.as_chunks::<8>().0) {
+        *work = *row;
     }
-    let flat = rows[1..K]
-        .iter()
-        .flatten()
-        .fold(0, |any, &value| any | value)
-        == 0;
+    let flat = is_zero(block, &BELOW_FIRST);
     let columns = if flat {
         let first = work[0].map(|value| value.wrapping_shl(2));
         [first; 8]
@@ -190,13 +255,12 @@ fn pass_half(x: [i16; 8]) -> [i32; 4] {
 
 /// 4 x 4 samples; row and column 4 have no part in them.
 fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
-    const USED: [usize; 6] = [1, 2, 3, 5, 6, 7];
-    let flat = USED
-        .iter()
-        .all(|&row| block[row * 8..row * 8 + 8].iter().all(|&value| value == 0));
+    const USED: [i16; 64] = rows_mask(&[1, 2, 3, 5, 6, 7]);
+    let flat = is_zero(block, &USED);
+    let natural = dequantise(block, quant, 63);
     let mut work = [[0_i16; 8]; 4];
     for column in [0, 1, 2, 3, 5, 6, 7] {
-        let at = |row: usize| block[row * 8 + column].wrapping_mul(quant[row * 8 + column]);
+        let at = |row: usize| natural[row * 8 + column];
         if flat {
             for row in &mut work {
                 row[column] = at(0).wrapping_shl(2);
@@ -222,7 +286,8 @@ fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
         (i32::from(x[0]) * 29692 + i32::from(x[1]) * -10426)
             .wrapping_add(i32::from(x[2]) * 6967 + i32::from(x[3]) * -5906)
     };
-    let at = |index: usize| block[index].wrapping_mul(quant[index]);
+    let natural = dequantise(block, quant, 63);
+    let at = |index: usize| natural[index];
     let column = |c: usize| {
         let even = i32::from(at(c)) << 15;
         let odd = odd([at(8 + c), at(24 + c), at(40 + c), at(56 + c)]);
@@ -270,7 +335,10 @@ pub(crate) fn transform_12_bit(
     out: &mut [u16],
     stride: usize,
 ) {
-    let at = |index: usize| i64::from(i32::from(block[index]) * i32::from(quant[index]));
+    let at = |natural: usize| {
+        let index = usize::from(ZIGZAG_ORDER[natural]);
+        i64::from(i32::from(block[index]) * i32::from(quant[index]))
+    };
     let edge = match size {
         8 => 8,
         4 => 4,
@@ -363,7 +431,8 @@ mod tests {
         let mut work = [[0_i64; 8]; 8];
         for column in 0..8 {
             let x = std::array::from_fn(|row| {
-                i64::from(block[row * 8 + column]) * i64::from(quant[row * 8 + column])
+                let index = usize::from(ZIGZAG_ORDER[row * 8 + column]);
+                i64::from(block[index]) * i64::from(quant[index])
             });
             for (row, value) in work.iter_mut().zip(pass_12_bit(size, x)) {
                 row[column] = (value + (1 << (shifts.0 - 1))) >> shifts.0;
@@ -383,14 +452,9 @@ mod tests {
     fn every_size_equals_the_plain_matrix_on_legal_data() {
         let mut next = noise(1, 5);
         for round in 0..500 {
-            let mut block: Block = std::array::from_fn(|_| next());
+            let mut block = Block(std::array::from_fn(|_| next()));
             if round % 3 == 0 {
-                // Sparse: the first ten coefficients in zigzag order.
-                for (index, &natural) in crate::tables::NATURAL_ORDER[..64].iter().enumerate() {
-                    if index > 9 {
-                        block[usize::from(natural)] = 0;
-                    }
-                }
+                block[10..].fill(0);
             }
             let last = if round % 3 == 0 { 9 } else { 63 };
             let quant: Multipliers = std::array::from_fn(|index| 1 + index as i16 / 4);
@@ -411,16 +475,14 @@ mod tests {
     fn shortcuts_equal_the_full_transform_on_any_data() {
         let mut next = noise(7, 16);
         for _ in 0..2000 {
-            let mut block: Block = [0; 64];
+            let mut block = Block::ZERO;
             let quant: Multipliers = std::array::from_fn(|_| next());
             block[0] = next();
             let (mut short, mut long) = ([0; 64], [0; 64]);
             transform_8_bit(8, &block, &quant, 0, &mut short, 8);
             transform_8_bit(8, &block, &quant, 63, &mut long, 8);
             assert_eq!(short, long);
-            for &natural in &crate::tables::NATURAL_ORDER[1..10] {
-                block[usize::from(natural)] = next();
-            }
+            block[1..10].fill_with(&mut next);
             transform_8_bit(8, &block, &quant, 9, &mut short, 8);
             transform_8_bit(8, &block, &quant, 63, &mut long, 8);
             assert_eq!(short, long);

@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Outcome, Warning};
 use crate::frame::{Component, Frame, Process};
-use crate::tables::{Class, HuffmanSlot, HuffmanSpec, NATURAL_ORDER, Quantisers, TableSet};
+use crate::tables::{Class, HuffmanSlot, HuffmanSpec, Quantisers, TableSet};
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
@@ -416,15 +416,12 @@ impl<'d> Stream<'d> {
                 )));
             };
             let mut table: Quantisers = [0; 64];
-            for &natural in NATURAL_ORDER.iter().take(64) {
-                let value = if wide {
+            for place in &mut table {
+                *place = if wide {
                     source.word(outcome)
                 } else {
                     u16::from(source.byte(outcome))
                 };
-                if let Some(place) = table.get_mut(usize::from(natural)) {
-                    *place = value;
-                }
             }
             *slot = Some(table);
             left = left.saturating_sub(if wide { 129 } else { 65 });

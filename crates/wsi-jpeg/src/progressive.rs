@@ -15,7 +15,6 @@ use crate::idct::Block;
 use crate::layout::Layout;
 use crate::markers::{Scan, Source};
 use crate::scan::ScanInput;
-use crate::tables::NATURAL_ORDER;
 
 /// How many low bits of each coefficient are still unknown; -1 for a coefficient not seen at all.
 #[derive(Debug, Clone)]
@@ -288,7 +287,7 @@ impl BandState {
             if size != 0 {
                 k += run as usize;
                 let value = extend(bits.take(size), size);
-                block[natural(k)] = (value << scan.approx_low) as i16;
+                block[within(k)] = (value << scan.approx_low) as i16;
                 k += 1;
             } else if run == 15 {
                 k += 16;
@@ -326,7 +325,7 @@ impl BandState {
                 }
                 // Pass the coefficients that are known already, and `run` that are zero.
                 while k <= end {
-                    let coefficient = &mut block[natural(k)];
+                    let coefficient = &mut block[within(k)];
                     if *coefficient != 0 {
                         refine(coefficient, plus, bits);
                     } else {
@@ -338,14 +337,14 @@ impl BandState {
                     k += 1;
                 }
                 if value != 0 {
-                    block[natural(k)] = value;
+                    block[within(k)] = value;
                 }
                 k += 1;
             }
         }
         if self.end_of_band_run > 0 {
             for k in k..=end {
-                let coefficient = &mut block[natural(k)];
+                let coefficient = &mut block[within(k)];
                 if *coefficient != 0 {
                     refine(coefficient, plus, bits);
                 }
@@ -355,9 +354,10 @@ impl BandState {
     }
 }
 
-/// Natural index of a zigzag index that may lie past the end.
-fn natural(k: usize) -> usize {
-    usize::from(NATURAL_ORDER[k.min(NATURAL_ORDER.len() - 1)])
+/// A run past the end of a block writes its last coefficient, which is what libjpeg does with
+/// corrupt data.
+fn within(k: usize) -> usize {
+    k.min(63)
 }
 
 /// Length of an end-of-band run, this block included.

@@ -13,7 +13,7 @@ use crate::huffman::{
 use crate::idct::Block;
 use crate::layout::Layout;
 use crate::markers::{Scan, Source};
-use crate::tables::{self, Class, NATURAL_ORDER, TableSet};
+use crate::tables::{self, Class, TableSet};
 
 /// Huffman tables of a scan, per component of the scan.
 #[derive(Debug, Default)]
@@ -467,8 +467,8 @@ fn decode_block(
             value = extend(bits.take(size), size) as i16;
         }
         k += run as usize;
-        // A run past the end lands on the last coefficient, see `NATURAL_ORDER`.
-        block[usize::from(NATURAL_ORDER[k.min(79)]) & 63] = value;
+        // A run past the end lands on the last coefficient, as in libjpeg.
+        block[k.min(63)] = value;
         last = k.min(63) as u8;
         k += 1;
     }

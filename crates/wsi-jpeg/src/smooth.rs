@@ -22,16 +22,13 @@ pub(crate) fn applies(progress: &Progress, quantisers: &[Option<Quantisers>]) ->
         let Some(quantisers) = quantisers else {
             return false;
         };
-        if NATURAL.iter().any(|&natural| quantisers[natural] == 0) || now[0] < 0 {
+        if quantisers[..10].contains(&0) || now[0] < 0 {
             return false;
         }
         useful |= now[1..10].iter().any(|&bits| bits != 0);
     }
     useful
 }
-
-/// Natural indices of the first ten zigzag indices.
-const NATURAL: [usize; 10] = [0, 1, 8, 16, 9, 2, 3, 10, 17, 24];
 
 /// The blocks of one component, and what is known of them.
 #[derive(Debug)]
@@ -62,11 +59,10 @@ impl Smoother<'_> {
         };
         let scale = i64::from(self.quantisers[0]);
         for index in 1..count {
-            let natural = NATURAL[index];
-            if known[index] != 0 && block[natural] == 0 {
+            if known[index] != 0 && block[index] == 0 {
                 let sum = scale * dot(&weights[index - 1], &window);
                 let limit = (known[index] > 0).then(|| (1 << known[index]) - 1);
-                block[natural] = estimate(sum, self.quantisers[natural], limit);
+                block[index] = estimate(sum, self.quantisers[index], limit);
             }
         }
         if no_ac {

@@ -10,19 +10,26 @@ use crate::huffman::HuffmanTable;
 use crate::markers;
 
 /// Natural (row by row) index of each zigzag index, ITU-T T.81 figure A.6.
-///
-/// The 16 entries past the end repeat 63: a run past the end of a block writes there, which is
-/// what libjpeg does with corrupt data.
 #[rustfmt::skip]
-pub(crate) const NATURAL_ORDER: [u8; 80] = [
+pub(crate) const NATURAL_ORDER: [u8; 64] = [
      0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
     12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
     35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
 ];
 
-/// A quantisation table in natural order.
+/// Zigzag index of each natural index.
+pub(crate) const ZIGZAG_ORDER: [u8; 64] = {
+    let mut order = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        order[NATURAL_ORDER[index as usize] as usize] = index;
+        index += 1;
+    }
+    order
+};
+
+/// A quantisation table in zigzag order.
 pub(crate) type Quantisers = [u16; 64];
 
 /// A Huffman table as a DHT segment gives it: counts per code length, symbols in code order.
@@ -234,7 +241,7 @@ mod tests {
     #[test]
     fn the_zigzag_visits_every_coefficient_once() {
         let mut seen = [false; 64];
-        for index in &NATURAL_ORDER[..64] {
+        for index in &NATURAL_ORDER {
             assert!(!seen[usize::from(*index)]);
             seen[usize::from(*index)] = true;
         }
