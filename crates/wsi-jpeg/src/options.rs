@@ -2,6 +2,7 @@
 
 use crate::scale::Scale;
 use crate::tables::Tables;
+use crate::window::Window;
 
 /// What the components of a picture mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,6 +170,7 @@ pub struct Options<'t> {
     pub(crate) color: Option<ColorModel>,
     pub(crate) scale: Scale,
     pub(crate) limits: Limits,
+    pub(crate) window: Option<Window>,
 }
 
 impl<'t> Options<'t> {
@@ -181,6 +183,7 @@ impl<'t> Options<'t> {
             color: None,
             scale: Scale::Full,
             limits: Limits::default(),
+            window: None,
         }
     }
 
@@ -213,6 +216,22 @@ impl<'t> Options<'t> {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The part that is wanted: the output then has the window's size. Default: `None`, all of it.
+    ///
+    /// Its pixels are those of a full decode. Data behind the last row that the window needs are
+    /// not looked at, so damage there stays unnoticed.
+    #[must_use]
+    pub fn with_window(mut self, window: Option<Window>) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// The window that was chosen.
+    #[must_use]
+    pub fn window(&self) -> Option<Window> {
+        self.window
     }
 
     /// The pixel format that was chosen.

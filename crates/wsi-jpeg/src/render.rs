@@ -10,6 +10,7 @@ use crate::layout::{ComponentLayout, Layout};
 use crate::rows::RowsMut;
 use crate::sample::Sample;
 use crate::upsample::{self, Method};
+use crate::window::View;
 
 /// The rows of one component.
 #[derive(Debug, Default)]
@@ -79,14 +80,16 @@ pub(crate) struct Rendering {
     pub(crate) bits: u8,
     /// Components that take part, the first ones.
     pub(crate) components: usize,
-    /// Bytes of one row.
+    /// The part that is put out.
+    pub(crate) view: View,
+    /// Bytes of one row of it.
     pub(crate) row_bytes: usize,
 }
 
 impl<S: Sample> Planes<S> {
     /// Makes room for a decode; `whole` keeps all rows, otherwise two rows of MCUs.
     pub(crate) fn prepare(&mut self, layout: &Layout, rendering: &Rendering, whole: bool) {
-        self.written = 0;
+        self.written = rendering.view.top;
         let used = if whole {
             layout.components().len()
         } else {
@@ -136,6 +139,7 @@ impl<S: Sample> Planes<S> {
             let lag = usize::from(components.iter().any(|c| c.method.needs_context()));
             mcu_rows * layout.rows_per_mcu - lag
         };
+        let end = end.min(rendering.view.bottom);
         for y in self.written..end {
             self.emit_row(layout, rendering, y, out)?;
         }
@@ -161,11 +165,15 @@ impl<S: Sample> Planes<S> {
                 Method::Repeat { across: 1, down } => plane.row(y / down),
                 _ => &plane.upsampled,
             };
-            *row = &all[..layout.width];
+            *row = &all[rendering.view.left..rendering.view.right];
         }
         if rendering.conversion == Conversion::Planes {
             for (index, row) in rows.into_iter().enumerate().take(rendering.components) {
-                let to = target(out, index * layout.height + y, rendering.row_bytes)?;
+                let to = target(
+                    out,
+                    index * rendering.view.height() + y - rendering.view.top,
+                    rendering.row_bytes,
+                )?;
                 color::write_row(
                     rendering.conversion,
                     rendering.bits,
@@ -175,7 +183,7 @@ impl<S: Sample> Planes<S> {
             }
             return Ok(());
         }
-        let to = target(out, y, rendering.row_bytes)?;
+        let to = target(out, y - rendering.view.top, rendering.row_bytes)?;
         color::write_row(rendering.conversion, rendering.bits, rows, to);
         Ok(())
     }
