@@ -18,6 +18,7 @@
     reason = "values are clamped to the sample range before they are narrowed"
 )]
 
+use crate::arch::Kernels;
 use crate::error::Error;
 use crate::options::{ColorModel, PixelFormat};
 use crate::sample::Sample;
@@ -82,6 +83,7 @@ impl Conversion {
 
 /// Writes one row of pixels; the rows of components have the width of the picture.
 pub(crate) fn write_row<S: Sample>(
+    kernels: Kernels,
     conversion: Conversion,
     bits: u8,
     rows: [&[S]; 4],
@@ -91,25 +93,9 @@ pub(crate) fn write_row<S: Sample>(
     match conversion {
         // Planes are written one by one through here.
         Conversion::First | Conversion::Planes => S::write(a, out),
-        Conversion::GrayToRgb(order) => interleave(order, [a, a, a], out),
-        Conversion::RgbToRgb(order) => interleave(order, [a, b, c], out),
-        Conversion::YccToRgb(order) => {
-            let mut rgb = [[S::default(); CHUNK]; 3];
-            for (at, out) in (0..a.len())
-                .step_by(CHUNK)
-                .zip(out.chunks_mut(CHUNK * pixel::<S>(order)))
-            {
-                let n = (a.len() - at).min(CHUNK);
-                S::convert_ycc(
-                    &a[at..at + n],
-                    &b[at..at + n],
-                    &c[at..at + n],
-                    bits,
-                    &mut rgb,
-                );
-                interleave(order, [&rgb[0][..n], &rgb[1][..n], &rgb[2][..n]], out);
-            }
-        }
+        Conversion::GrayToRgb(order) => S::interleave_row(kernels, order, [a, a, a], out),
+        Conversion::RgbToRgb(order) => S::interleave_row(kernels, order, [a, b, c], out),
+        Conversion::YccToRgb(order) => S::ycc_row(kernels, order, [a, b, c], bits, out),
         Conversion::RgbToGray => {
             for (((a, b), c), out) in a.iter().zip(b).zip(c).zip(out.chunks_exact_mut(S::BYTES)) {
                 S::write(&[luminance(*a, *b, *c)], out);
@@ -117,26 +103,43 @@ pub(crate) fn write_row<S: Sample>(
         }
         Conversion::Interleave4 => interleave4([a, b, c, d], out),
         Conversion::YcckToCmyk => {
-            let mut rgb = [[S::default(); CHUNK]; 3];
-            for (at, out) in (0..a.len())
-                .step_by(CHUNK)
-                .zip(out.chunks_mut(CHUNK * 4 * S::BYTES))
-            {
-                let n = (a.len() - at).min(CHUNK);
-                S::convert_ycc(
-                    &a[at..at + n],
-                    &b[at..at + n],
-                    &c[at..at + n],
-                    bits,
-                    &mut rgb,
-                );
-                for sample in rgb.iter_mut().flatten() {
-                    *sample = S::from_u16(largest(bits).wrapping_sub(sample.to_u16()));
-                }
-                let [c, m, y] = &rgb;
+            let pixel = 4 * S::BYTES;
+            each_chunk([a, b, c], bits, |at, rgb| {
+                let n = rgb[0].len();
+                let invert = |sample: &S| S::from_u16(largest(bits).wrapping_sub(sample.to_u16()));
+                let inverted = rgb.map(|row| {
+                    let mut inverted = [S::default(); CHUNK];
+                    for (to, sample) in inverted.iter_mut().zip(row) {
+                        *to = invert(sample);
+                    }
+                    inverted
+                });
+                let [c, m, y] = &inverted;
+                let out = &mut out[at * pixel..(at + n) * pixel];
                 interleave4([&c[..n], &m[..n], &y[..n], &d[at..at + n]], out);
-            }
+            });
         }
+    }
+}
+
+/// Converts a row from `YCbCr` to pixels.
+pub(crate) fn ycc_row<S: Sample>(order: Order, rows: [&[S]; 3], bits: u8, out: &mut [u8]) {
+    let pixel = pixel::<S>(order);
+    each_chunk(rows, bits, |at, rgb| {
+        let out = &mut out[at * pixel..(at + rgb[0].len()) * pixel];
+        interleave(order, rgb, out);
+    });
+}
+
+/// Converts a row from `YCbCr`, chunk by chunk; `take` gets the first pixel of each and its planes.
+fn each_chunk<S: Sample>([y, cb, cr]: [&[S]; 3], bits: u8, mut take: impl FnMut(usize, [&[S]; 3])) {
+    let mut rgb = [[S::default(); CHUNK]; 3];
+    for at in (0..y.len()).step_by(CHUNK) {
+        let n = (y.len() - at).min(CHUNK);
+        let part = at..at + n;
+        let (y, cb, cr) = (&y[part.clone()], &cb[part.clone()], &cr[part]);
+        S::convert_ycc(y, cb, cr, bits, &mut rgb);
+        take(at, [&rgb[0][..n], &rgb[1][..n], &rgb[2][..n]]);
     }
 }
 
@@ -201,7 +204,8 @@ fn luminance<S: Sample>(r: S, g: S, b: S) -> S {
     S::from_u16(((sum + 32768) >> 16) as u16)
 }
 
-fn interleave<S: Sample>(order: Order, [r, g, b]: [&[S]; 3], out: &mut [u8]) {
+/// Three rows to pixels.
+pub(crate) fn interleave<S: Sample>(order: Order, [r, g, b]: [&[S]; 3], out: &mut [u8]) {
     match order {
         Order::Rgb => S::interleave3([r, g, b], out),
         Order::Bgr => S::interleave3([b, g, r], out),

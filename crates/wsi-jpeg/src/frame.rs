@@ -74,6 +74,17 @@ impl Frame {
         &mut self.components[..count]
     }
 
+    /// The frame as a scan of all its components sees it: one component alone is not interleaved,
+    /// and its sampling factors have no meaning (T.81 A.2.2).
+    pub(crate) fn as_scanned(&self) -> Self {
+        let mut frame = *self;
+        if let [component] = frame.components_mut() {
+            component.horizontal = 1;
+            component.vertical = 1;
+        }
+        frame
+    }
+
     /// Checks what libjpeg checks when it meets the first scan (`initial_setup`).
     fn validate(&self) -> Result<(), Error> {
         let legal = match self.process {

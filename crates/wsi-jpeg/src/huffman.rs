@@ -108,6 +108,18 @@ impl HuffmanTable {
         }
     }
 
+    /// Calls `visit` with every code of up to `longest` bits, its length and its symbol.
+    pub(crate) fn for_each_code(&self, longest: u32, mut visit: impl FnMut(u32, u32, u8)) {
+        let (mut code, mut symbols) = (0, self.spec.symbols.iter());
+        for (length, &count) in (1..=longest).zip(&self.spec.counts) {
+            for &symbol in symbols.by_ref().take(count.into()) {
+                visit(code, length, symbol);
+                code += 1;
+            }
+            code <<= 1;
+        }
+    }
+
     pub(crate) fn spec(&self) -> &HuffmanSpec {
         &self.spec
     }
@@ -174,9 +186,12 @@ pub(crate) fn extend(bits: u32, size: u32) -> i32 {
 /// Where a reader stands; lets it pause between rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct BitPosition {
-    next: usize,
-    buffer: u64,
-    count: u32,
+    /// Byte of the segment that is loaded next.
+    pub(crate) next: usize,
+    /// Bits loaded but not used yet, at the top; what lies below them is of no account.
+    pub(crate) buffer: u64,
+    /// How many they are.
+    pub(crate) count: u32,
 }
 
 /// Reads bits from an unstuffed segment, most significant first.
@@ -190,8 +205,8 @@ pub(crate) struct Bits<'a> {
     count: u32,
 }
 
-/// Zero bytes behind a segment, so that whole words can be loaded.
-const PADDING: usize = 8;
+/// Zero bytes behind a segment, so that whole words can be loaded up to 8 bytes past the end.
+pub(crate) const PADDING: usize = 16;
 
 impl<'a> Bits<'a> {
     pub(crate) fn resume(data: &'a [u8], at: BitPosition) -> Self {
@@ -251,7 +266,7 @@ impl<'a> Bits<'a> {
         self.take(1) != 0
     }
 
-    fn consumed(&self) -> usize {
+    pub(crate) fn consumed(&self) -> usize {
         self.next * 8 - self.count as usize
     }
 

@@ -108,23 +108,73 @@ const F_2_053: i32 = 16819;
 const F_2_562: i32 = 20995;
 const F_3_072: i32 = 25172;
 
+/// Where one block of a chunk goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) component: u8,
+    /// The block's first sample in the samples of the component's target, or [`Self::SKIP`].
+    pub(crate) offset: u32,
+}
+
+impl Place {
+    /// The offset of blocks that nobody wants.
+    pub(crate) const SKIP: u32 = u32::MAX;
+}
+
+/// Where the samples of one component go.
+#[derive(Debug)]
+pub(crate) struct Target<'p> {
+    pub(crate) samples: &'p mut [u8],
+    /// Samples from row to row.
+    pub(crate) stride: usize,
+    /// Samples of a block across and down: 8, 4, 2 or 1.
+    pub(crate) size: usize,
+    pub(crate) quant: &'p Multipliers,
+}
+
+/// Transforms the blocks of a chunk, each to its place, and zeroes them.
+pub(crate) fn transform(blocks: &mut [Block], places: &[Place], targets: &mut [Target<'_>]) {
+    for (block, place) in blocks.iter_mut().zip(places) {
+        if place.offset != Place::SKIP
+            && let Some(target) = targets.get_mut(usize::from(place.component))
+        {
+            let out = &mut target.samples[place.offset as usize..];
+            transform_8_bit(target.size, block, target.quant, out, target.stride);
+        }
+        *block = Block::ZERO;
+    }
+}
+
+/// An upper bound of the zigzag index of a block's last coefficient that is not zero: 0, 9 or 63.
+#[inline(always)]
+fn last_index(block: &Block) -> u8 {
+    let any = |from: usize| block[from..].iter().fold(0, |any, value| any | value) != 0;
+    if any(10) {
+        63
+    } else if any(1) {
+        9
+    } else {
+        0
+    }
+}
+
 /// Transforms a block of 8-bit samples to `size` x `size` samples (8, 4, 2 or 1).
 ///
-/// `last` is the zigzag index of the last coefficient that may be nonzero. `out` starts at the
-/// block's first sample; rows are `stride` apart.
+/// `out` starts at the block's first sample; rows are `stride` apart.
 pub(crate) fn transform_8_bit(
     size: usize,
     block: &Block,
     quant: &Multipliers,
-    last: u8,
     out: &mut [u8],
     stride: usize,
 ) {
     match size {
-        8 if last == 0 => fill(out, stride, dc_only(block, quant)),
-        // Zigzag indices up to 9 lie in the first four rows and columns.
-        8 if last <= 9 => full::<4>(block, quant, out, stride),
-        8 => full::<8>(block, quant, out, stride),
+        8 => match last_index(block) {
+            0 => fill(out, stride, dc_only(block, quant)),
+            // Zigzag indices up to 9 lie in the first four rows and columns.
+            9 => full::<4>(block, quant, out, stride),
+            _ => full::<8>(block, quant, out, stride),
+        },
         4 => half(block, quant, out, stride),
         2 => quarter(block, quant, out, stride),
         _ => {
@@ -456,11 +506,10 @@ mod tests {
             if round % 3 == 0 {
                 block[10..].fill(0);
             }
-            let last = if round % 3 == 0 { 9 } else { 63 };
             let quant: Multipliers = std::array::from_fn(|index| 1 + index as i16 / 4);
             for size in [8_usize, 4, 2] {
                 let mut out = vec![0; 8 * 8];
-                transform_8_bit(size, &block, &quant, last, &mut out, 8);
+                transform_8_bit(size, &block, &quant, &mut out, 8);
                 let ours: Vec<u8> = out
                     .chunks(8)
                     .take(size)
@@ -479,12 +528,12 @@ mod tests {
             let quant: Multipliers = std::array::from_fn(|_| next());
             block[0] = next();
             let (mut short, mut long) = ([0; 64], [0; 64]);
-            transform_8_bit(8, &block, &quant, 0, &mut short, 8);
-            transform_8_bit(8, &block, &quant, 63, &mut long, 8);
+            transform_8_bit(8, &block, &quant, &mut short, 8);
+            full::<8>(&block, &quant, &mut long, 8);
             assert_eq!(short, long);
             block[1..10].fill_with(&mut next);
-            transform_8_bit(8, &block, &quant, 9, &mut short, 8);
-            transform_8_bit(8, &block, &quant, 63, &mut long, 8);
+            transform_8_bit(8, &block, &quant, &mut short, 8);
+            full::<8>(&block, &quant, &mut long, 8);
             assert_eq!(short, long);
         }
     }

@@ -143,14 +143,6 @@ impl Layout {
             .map(|c| c.padded_wide * c.padded_high)
             .sum()
     }
-
-    /// Data units of one row of MCUs.
-    pub(crate) fn units_per_mcu_row(&self) -> usize {
-        self.components()
-            .iter()
-            .map(|c| c.padded_wide * c.vertical)
-            .sum()
-    }
 }
 
 impl ComponentLayout {

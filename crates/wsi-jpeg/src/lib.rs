@@ -38,10 +38,13 @@
 //! # Ok::<(), wsi_jpeg::Error>(())
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(clippy::float_arithmetic)]
 
+mod arch;
+mod codes;
 mod color;
+mod crop;
 mod decoder;
 mod error;
 mod frame;
@@ -52,17 +55,21 @@ mod layout;
 mod lossless;
 mod markers;
 mod options;
+mod plan;
 mod progressive;
 mod render;
 mod rows;
 mod sample;
 mod scale;
 mod scan;
+mod scans;
+mod sequential;
 mod smooth;
 mod tables;
 mod upsample;
 mod window;
 
+pub use arch::Kernels;
 pub use decoder::{Decoder, Picture};
 pub use error::{Error, ErrorKind, Outcome, Warning};
 pub use frame::{Component, Info, Process};

@@ -36,6 +36,13 @@ impl<'d> Source<'d> {
         }
     }
 
+    /// A source that has read the headers of a clean picture.
+    pub(crate) fn at(data: &'d [u8], position: usize) -> Self {
+        let mut source = Self::new(data);
+        source.position = position;
+        source
+    }
+
     pub(crate) fn data(&self) -> &'d [u8] {
         self.data
     }

@@ -3,14 +3,15 @@
 //! A plane is a ring of sample rows. A single-scan decode keeps two rows of MCUs: the rows of the
 //! newer one, and those of the older that upsampling still looks back to.
 
+use crate::arch::Kernels;
 use crate::color::{self, Conversion};
+use crate::crop::{Crop, Span};
 use crate::error::Error;
 use crate::idct::{Block, Multipliers};
 use crate::layout::{ComponentLayout, Layout};
 use crate::rows::RowsMut;
 use crate::sample::Sample;
-use crate::upsample::{self, Method};
-use crate::window::View;
+use crate::upsample::Method;
 
 /// The rows of one component.
 #[derive(Debug, Default)]
@@ -39,27 +40,31 @@ impl<S: Sample> Plane<S> {
         &mut self.samples[start..start + self.stride]
     }
 
+    /// The samples from row `y` on, as many rows as one row of MCUs has, and their stride.
+    pub(crate) fn mcu_row_mut(&mut self, y: usize, rows: usize) -> (&mut [S], usize) {
+        let start = y % self.rows * self.stride;
+        let samples = &mut self.samples[start..start + rows * self.stride];
+        (samples, self.stride)
+    }
+
     fn row(&self, y: usize) -> &[S] {
         let start = y % self.rows * self.stride;
         &self.samples[start..start + self.stride]
     }
 
     /// Transforms a row of blocks into rows of samples from `y` on.
-    ///
-    /// `last` has the index of each block's last nonzero coefficient.
     pub(crate) fn transform_row(
         &mut self,
         y: usize,
         unit: usize,
         blocks: &[Block],
-        last: &[u8],
         quant: &Multipliers,
     ) {
         let stride = self.stride;
         let start = y % self.rows * stride;
         let rows = &mut self.samples[start..start + unit * stride];
-        for (x, (block, last)) in blocks.iter().zip(last).enumerate() {
-            S::transform(unit, block, quant, *last, &mut rows[x * unit..], stride);
+        for (x, block) in blocks.iter().enumerate() {
+            S::transform(unit, block, quant, &mut rows[x * unit..], stride);
         }
     }
 }
@@ -76,12 +81,13 @@ pub(crate) struct Planes<S> {
 /// How a picture is put out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rendering {
+    pub(crate) kernels: Kernels,
     pub(crate) conversion: Conversion,
     pub(crate) bits: u8,
     /// Components that take part, the first ones.
     pub(crate) components: usize,
     /// The part that is put out.
-    pub(crate) view: View,
+    pub(crate) crop: Crop,
     /// Bytes of one row of it.
     pub(crate) row_bytes: usize,
 }
@@ -89,7 +95,7 @@ pub(crate) struct Rendering {
 impl<S: Sample> Planes<S> {
     /// Makes room for a decode; `whole` keeps all rows, otherwise two rows of MCUs.
     pub(crate) fn prepare(&mut self, layout: &Layout, rendering: &Rendering, whole: bool) {
-        self.written = rendering.view.top;
+        self.written = rendering.crop.view.top;
         let used = if whole {
             layout.components().len()
         } else {
@@ -129,7 +135,7 @@ impl<S: Sample> Planes<S> {
         layout: &Layout,
         rendering: &Rendering,
         mcu_rows: usize,
-        out: &mut impl RowsMut,
+        out: &mut (impl RowsMut + ?Sized),
     ) -> Result<(), Error> {
         let components = &layout.components()[..rendering.components];
         let end = if mcu_rows >= layout.mcus_high {
@@ -139,7 +145,7 @@ impl<S: Sample> Planes<S> {
             let lag = usize::from(components.iter().any(|c| c.method.needs_context()));
             mcu_rows * layout.rows_per_mcu - lag
         };
-        let end = end.min(rendering.view.bottom);
+        let end = end.min(rendering.crop.view.bottom);
         for y in self.written..end {
             self.emit_row(layout, rendering, y, out)?;
         }
@@ -152,45 +158,41 @@ impl<S: Sample> Planes<S> {
         layout: &Layout,
         rendering: &Rendering,
         y: usize,
-        out: &mut impl RowsMut,
+        out: &mut (impl RowsMut + ?Sized),
     ) -> Result<(), Error> {
         let components = &layout.components()[..rendering.components];
-        for (plane, component) in self.planes.iter_mut().zip(components) {
-            upsample_row(plane, component, y, &mut self.sums);
+        let (view, spans) = (&rendering.crop.view, &rendering.crop.spans);
+        let kernels = rendering.kernels;
+        for ((plane, component), span) in self.planes.iter_mut().zip(components).zip(spans) {
+            upsample_row(kernels, plane, component, span, y, &mut self.sums);
         }
         let mut rows: [&[S]; 4] = [&[]; 4];
-        for ((row, plane), component) in rows.iter_mut().zip(&self.planes).zip(components) {
-            let all = match component.method {
-                Method::None => plane.row(y),
-                Method::Repeat { across: 1, down } => plane.row(y / down),
-                _ => &plane.upsampled,
+        let parts = self.planes.iter().zip(components).zip(spans);
+        for (row, ((plane, component), span)) in rows.iter_mut().zip(parts) {
+            let (all, start) = match component.method {
+                Method::None => (plane.row(y), view.left),
+                Method::Repeat { across: 1, down } => (plane.row(y / down), view.left),
+                _ => (&*plane.upsampled, span.skip),
             };
-            *row = &all[rendering.view.left..rendering.view.right];
+            *row = &all[start..start + view.width()];
         }
-        if rendering.conversion == Conversion::Planes {
+        let line = y - view.top;
+        let (conversion, bits) = (rendering.conversion, rendering.bits);
+        if conversion == Conversion::Planes {
             for (index, row) in rows.into_iter().enumerate().take(rendering.components) {
-                let to = target(
-                    out,
-                    index * rendering.view.height() + y - rendering.view.top,
-                    rendering.row_bytes,
-                )?;
-                color::write_row(
-                    rendering.conversion,
-                    rendering.bits,
-                    [row, &[], &[], &[]],
-                    to,
-                );
+                let to = target(out, index * view.height() + line, rendering.row_bytes)?;
+                color::write_row(kernels, conversion, bits, [row, &[], &[], &[]], to);
             }
             return Ok(());
         }
-        let to = target(out, y - rendering.view.top, rendering.row_bytes)?;
-        color::write_row(rendering.conversion, rendering.bits, rows, to);
+        let to = target(out, line, rendering.row_bytes)?;
+        color::write_row(kernels, conversion, bits, rows, to);
         Ok(())
     }
 }
 
 /// The caller's row, cut to what is written.
-fn target(out: &mut impl RowsMut, y: usize, bytes: usize) -> Result<&mut [u8], Error> {
+fn target(out: &mut (impl RowsMut + ?Sized), y: usize, bytes: usize) -> Result<&mut [u8], Error> {
     let row = out.row_mut(y);
     let length = row.len();
     row.get_mut(..bytes).ok_or_else(|| {
@@ -202,12 +204,13 @@ fn target(out: &mut impl RowsMut, y: usize, bytes: usize) -> Result<&mut [u8], E
 
 /// Brings the part of a component that output row `y` needs to the width of the picture.
 fn upsample_row<S: Sample>(
+    kernels: Kernels,
     plane: &mut Plane<S>,
     component: &ComponentLayout,
+    span: &Span,
     y: usize,
     sums: &mut [u16],
 ) {
-    let width = component.width;
     let mut upsampled = std::mem::take(&mut plane.upsampled);
     // The row nearest to `y`, and the one on its other side.
     let near = y / component.method.rows_per_row();
@@ -217,13 +220,14 @@ fn upsample_row<S: Sample>(
     } else {
         near.saturating_sub(1)
     };
-    let row = |y| &plane.row(y)[..width];
+    let row = |y| &plane.row(y)[span.start..span.end];
+    let out = &mut upsampled;
     match component.method {
         Method::None | Method::Repeat { across: 1, .. } => {}
-        Method::FancyAcross => upsample::across(row(near), &mut upsampled),
-        Method::FancyDown => upsample::down(row(near), row(far), lower, &mut upsampled),
-        Method::FancyBoth => upsample::both(row(near), row(far), sums, &mut upsampled),
-        Method::Repeat { across, .. } => upsample::repeat(row(near), across, &mut upsampled),
+        Method::FancyAcross => S::across(kernels, row(near), out),
+        Method::FancyDown => S::down(kernels, row(near), row(far), lower, out),
+        Method::FancyBoth => S::both(kernels, row(near), row(far), sums, out),
+        Method::Repeat { across, .. } => crate::upsample::repeat(row(near), across, out),
     }
     plane.upsampled = upsampled;
 }

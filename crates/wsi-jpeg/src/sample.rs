@@ -1,7 +1,9 @@
 //! The two widths of samples, and what is done differently for each.
 
-use crate::color::{self, Chunk};
+use crate::arch::Kernels;
+use crate::color::{self, Chunk, Order};
 use crate::idct::{self, Block, Multipliers};
+use crate::upsample;
 
 /// A sample of a plane: `u8` up to 8 bits, `u16` above.
 pub(crate) trait Sample: Copy + Default + std::fmt::Debug + 'static {
@@ -18,14 +20,22 @@ pub(crate) trait Sample: Copy + Default + std::fmt::Debug + 'static {
     fn write(row: &[Self], out: &mut [u8]);
 
     /// Inverse transform of one block, see [`idct`].
-    fn transform(
-        size: usize,
-        block: &Block,
-        quant: &Multipliers,
-        last: u8,
-        out: &mut [Self],
-        stride: usize,
-    );
+    fn transform(size: usize, block: &Block, quant: &Multipliers, out: &mut [Self], stride: usize);
+
+    /// Upsamples across, see [`upsample`].
+    fn across(kernels: Kernels, row: &[Self], out: &mut [Self]);
+
+    /// Upsamples down, see [`upsample`].
+    fn down(kernels: Kernels, near: &[Self], far: &[Self], lower: bool, out: &mut [Self]);
+
+    /// Upsamples both ways, see [`upsample`].
+    fn both(kernels: Kernels, near: &[Self], far: &[Self], sums: &mut [u16], out: &mut [Self]);
+
+    /// Converts a row from `YCbCr` to pixels.
+    fn ycc_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], bits: u8, out: &mut [u8]);
+
+    /// Three rows to pixels.
+    fn interleave_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]);
 
     /// Converts a chunk of pixels from `YCbCr`, see [`color`].
     fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], bits: u8, rgb: &mut Chunk<Self>);
@@ -56,15 +66,28 @@ impl Sample for u8 {
     }
 
     #[inline(always)]
-    fn transform(
-        size: usize,
-        block: &Block,
-        quant: &Multipliers,
-        last: u8,
-        out: &mut [Self],
-        stride: usize,
-    ) {
-        idct::transform_8_bit(size, block, quant, last, out, stride);
+    fn transform(size: usize, block: &Block, quant: &Multipliers, out: &mut [Self], stride: usize) {
+        idct::transform_8_bit(size, block, quant, out, stride);
+    }
+
+    fn across(kernels: Kernels, row: &[Self], out: &mut [Self]) {
+        kernels.across(row, out);
+    }
+
+    fn down(kernels: Kernels, near: &[Self], far: &[Self], lower: bool, out: &mut [Self]) {
+        kernels.down(near, far, lower, out);
+    }
+
+    fn both(kernels: Kernels, near: &[Self], far: &[Self], sums: &mut [u16], out: &mut [Self]) {
+        kernels.both(near, far, sums, out);
+    }
+
+    fn ycc_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], _bits: u8, out: &mut [u8]) {
+        kernels.ycc_row(order, rows, out);
+    }
+
+    fn interleave_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]) {
+        kernels.interleave_row(order, rows, out);
     }
 
     fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], _bits: u8, rgb: &mut Chunk<Self>) {
@@ -105,15 +128,28 @@ impl Sample for u16 {
         }
     }
 
-    fn transform(
-        size: usize,
-        block: &Block,
-        quant: &Multipliers,
-        _last: u8,
-        out: &mut [Self],
-        stride: usize,
-    ) {
+    fn transform(size: usize, block: &Block, quant: &Multipliers, out: &mut [Self], stride: usize) {
         idct::transform_12_bit(size, block, quant, out, stride);
+    }
+
+    fn across(_: Kernels, row: &[Self], out: &mut [Self]) {
+        upsample::across(row, out);
+    }
+
+    fn down(_: Kernels, near: &[Self], far: &[Self], lower: bool, out: &mut [Self]) {
+        upsample::down(near, far, lower, out);
+    }
+
+    fn both(_: Kernels, near: &[Self], far: &[Self], sums: &mut [u16], out: &mut [Self]) {
+        upsample::both(near, far, sums, out);
+    }
+
+    fn ycc_row(_: Kernels, order: Order, rows: [&[Self]; 3], bits: u8, out: &mut [u8]) {
+        color::ycc_row(order, rows, bits, out);
+    }
+
+    fn interleave_row(_: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]) {
+        color::interleave(order, rows, out);
     }
 
     fn convert_ycc(y: &[Self], cb: &[Self], cr: &[Self], bits: u8, rgb: &mut Chunk<Self>) {

@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::arch::Kernels;
 use crate::error::{Error, Outcome, Warning};
 use crate::huffman::{
     self, BitPosition, Bits, HuffmanTable, KIND_BITS, KIND_MASK, KIND_VALUE, KIND_ZERO, extend,
 };
 use crate::idct::Block;
+use crate::index::RowStart;
 use crate::layout::Layout;
 use crate::markers::{Scan, Source};
 use crate::tables::{self, Class, TableSet};
@@ -25,10 +27,17 @@ pub(crate) struct ScanTables {
 /// Tables built lately, found again by content: tiles often repeat theirs.
 #[derive(Debug, Default)]
 pub(crate) struct TableCache {
-    recent: Vec<Arc<HuffmanTable>>,
+    /// With the number of the picture that they were built for.
+    recent: Vec<(Arc<HuffmanTable>, u64)>,
+    picture: u64,
 }
 
 impl TableCache {
+    /// Begins another picture: what earlier ones have brought counts as met.
+    pub(crate) fn next_picture(&mut self) {
+        self.picture += 1;
+    }
+
     /// The prepared table of a slot.
     ///
     /// # Errors
@@ -41,29 +50,45 @@ impl TableCache {
         slot: u8,
         largest: u8,
     ) -> Result<Arc<HuffmanTable>, Error> {
+        Ok(self.find(set, class, slot, largest)?.0)
+    }
+
+    /// The same, and whether it may well come again: shared, standard, or met in another picture.
+    ///
+    /// # Errors
+    /// As [`Self::table`].
+    pub(crate) fn find(
+        &mut self,
+        set: &TableSet,
+        class: Class,
+        slot: u8,
+        largest: u8,
+    ) -> Result<(Arc<HuffmanTable>, bool), Error> {
         let defined = set
             .huffman(class, slot)
             .ok_or_else(|| Error::corrupt(format!("{class:?} Huffman table {slot} is missing")))?;
-        let table = if let Some(table) = &defined.prepared {
-            Arc::clone(table)
-        } else if let Some(table) = self.recent.iter().find(|t| *t.spec() == defined.spec) {
-            Arc::clone(table)
+        let (table, known) = if let Some(table) = &defined.prepared {
+            (Arc::clone(table), true)
+        } else if let Some((table, picture)) =
+            self.recent.iter().find(|(t, _)| *t.spec() == defined.spec)
+        {
+            (Arc::clone(table), *picture != self.picture)
         } else if let Some(table) = tables::find_standard(&defined.spec) {
-            table
+            (table, true)
         } else {
             let table = Arc::new(HuffmanTable::new(&defined.spec)?);
             if self.recent.len() >= RECENT_TABLES {
                 self.recent.remove(0);
             }
-            self.recent.push(Arc::clone(&table));
-            table
+            self.recent.push((Arc::clone(&table), self.picture));
+            (table, false)
         };
         if class == Class::Dc && table.largest_symbol() > largest {
             return Err(Error::corrupt(format!(
                 "DC Huffman table {slot} has too large symbols"
             )));
         }
-        Ok(table)
+        Ok((table, known))
     }
 }
 
@@ -72,8 +97,11 @@ const RECENT_TABLES: usize = 16;
 /// The entropy-coded data of one scan, segment by segment.
 #[derive(Debug)]
 pub(crate) struct ScanInput<'s> {
+    kernels: Kernels,
     segment: &'s mut Vec<u8>,
-    position: BitPosition,
+    /// Byte of the data where the segment starts.
+    start: usize,
+    pub(crate) position: BitPosition,
     /// MCUs between restarts; 0 for none.
     interval: usize,
     /// MCUs to the next restart.
@@ -84,6 +112,30 @@ pub(crate) struct ScanInput<'s> {
     exhausted: bool,
     /// No marker ended the segment: the data did.
     truncated: bool,
+}
+
+/// Stuffing counted so far in a segment.
+#[derive(Debug, Default)]
+pub(crate) struct Stuffing {
+    /// Start of the segment in the data.
+    start: usize,
+    /// Every 0xFF is followed by one zero.
+    plain: bool,
+    /// Bytes looked at, and those among them that have a stuffed zero.
+    bytes: usize,
+    stuffed: usize,
+}
+
+fn count_ff(bytes: &[u8]) -> usize {
+    bytes
+        .chunks(128)
+        .map(|chunk| {
+            let ones = chunk
+                .iter()
+                .fold(0_u8, |ones, &byte| ones + u8::from(byte == 0xFF));
+            usize::from(ones)
+        })
+        .sum()
 }
 
 /// What to decode next.
@@ -99,10 +151,17 @@ pub(crate) struct Run {
 
 impl<'s> ScanInput<'s> {
     /// Starts behind a scan header.
-    pub(crate) fn begin(source: &mut Source<'_>, segment: &'s mut Vec<u8>, interval: u16) -> Self {
+    pub(crate) fn begin(
+        kernels: Kernels,
+        source: &mut Source<'_>,
+        segment: &'s mut Vec<u8>,
+        interval: u16,
+    ) -> Self {
         let interval = usize::from(interval);
         let mut input = Self {
+            kernels,
             segment,
+            start: 0,
             position: BitPosition::default(),
             interval,
             left: interval,
@@ -114,21 +173,83 @@ impl<'s> ScanInput<'s> {
         input
     }
 
+    /// Starts where an earlier decode of the same data has been.
+    pub(crate) fn resume(
+        kernels: Kernels,
+        source: &mut Source<'_>,
+        segment: &'s mut Vec<u8>,
+        interval: u16,
+        at: &RowStart,
+    ) -> Self {
+        source.leave_segment(at.byte as usize, None);
+        let mut input = Self::begin(kernels, source, segment, interval);
+        let mut bits = input.bits();
+        bits.refill();
+        bits.drop(u32::from(at.bit & 7));
+        input.position = bits.pause();
+        input.left = at.left.into();
+        input.expected = at.expected & 7;
+        input
+    }
+
+    /// Where the next MCU starts, for [`Self::resume`]; `counted` spares looking at the same bytes
+    /// twice.
+    ///
+    /// `None` where the stuffing of the data is not the plain one.
+    pub(crate) fn row_start(
+        &self,
+        source: &Source<'_>,
+        counted: &mut Stuffing,
+        predictors: &[i32; 4],
+    ) -> Option<RowStart> {
+        if counted.start != self.start {
+            *counted = Stuffing {
+                start: self.start,
+                ..Stuffing::default()
+            };
+            let content = &self.segment[..self.segment.len() - huffman::PADDING];
+            let all = content.len() + count_ff(content);
+            let end = source.position() - if self.truncated { 0 } else { 2 };
+            counted.plain = self.start + all == end;
+        }
+        let used = self.bits().consumed();
+        let byte = used / 8;
+        if !counted.plain || byte < counted.bytes {
+            return None;
+        }
+        counted.stuffed += count_ff(self.segment.get(counted.bytes..byte)?);
+        counted.bytes = byte;
+        Some(RowStart {
+            byte: u32::try_from(self.start + byte + counted.stuffed).ok()?,
+            predictors: predictors.map(|value| value as i16),
+            left: self.left as u16,
+            bit: (used % 8) as u8,
+            expected: self.expected,
+        })
+    }
+
+    pub(crate) fn segment(&self) -> &[u8] {
+        self.segment
+    }
+
     /// Loads the segment at hand: an empty one if a marker is still pending.
     fn load(&mut self, source: &mut Source<'_>) {
         self.position = BitPosition::default();
+        self.start = source.position();
         if source.pending != 0 {
-            huffman::unstuff(&[], 0, self.segment);
+            self.kernels.unstuff(&[], 0, self.segment);
             return;
         }
         if source.in_appended_marker() {
             // A header ran past the end and stopped in the middle of an appended EOI.
-            huffman::unstuff(&[0xD9], 0, self.segment);
+            self.kernels.unstuff(&[0xD9], 0, self.segment);
             self.truncated = true;
             source.leave_segment(source.position(), Some(0xD9));
             return;
         }
-        let (end, marker) = huffman::unstuff(source.data(), source.position(), self.segment);
+        let (end, marker) = self
+            .kernels
+            .unstuff(source.data(), source.position(), self.segment);
         self.truncated = marker.is_none();
         // libjpeg's memory source appends an EOI.
         source.leave_segment(end, marker.or(Some(0xD9)));
@@ -416,7 +537,7 @@ impl<'s> Sequential<'s> {
     clippy::cast_possible_wrap,
     reason = "coefficients are cut to 16 bits as the reference stores them"
 )]
-fn decode_block(
+pub(crate) fn decode_block(
     bits: &mut Bits<'_>,
     dc: &HuffmanTable,
     ac: &HuffmanTable,

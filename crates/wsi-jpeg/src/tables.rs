@@ -3,6 +3,7 @@
 //! A TIFF level stores its tables once, in `JPEGTables`, and its tiles leave them out
 //! (TIFF Technical Note 2). [`Tables`] holds them parsed, with the Huffman look-ups prepared.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Outcome};
@@ -121,6 +122,8 @@ impl TableSet {
 /// restart interval in such a stream does not reach the tiles: SOI resets it (libjpeg `get_soi`).
 #[derive(Debug, Clone)]
 pub struct Tables {
+    /// Tells these tables from all others of the process; clones are the same tables.
+    id: u64,
     set: TableSet,
     outcome: Outcome,
 }
@@ -144,12 +147,18 @@ impl Tables {
     pub fn parse(data: &[u8]) -> Result<Self, Error> {
         let (mut set, outcome) = markers::parse_tables(data)?;
         set.prepare();
-        Ok(Self { set, outcome })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, set, outcome })
     }
 
     /// What libjpeg-turbo would warn of in this stream.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn set(&self) -> &TableSet {

@@ -1,0 +1,426 @@
+//! Entropy decoding without bounds checks, one stream at a time or two side by side.
+//!
+//! A lane decodes the blocks of a chunk: some whole MCUs. Each step looks up the next bits in a
+//! table of [`codes`](crate::codes), stores up to two coefficients and goes on, in the block or in
+//! the next one, without a branch that data decide. A step waits for its look-up most of the time;
+//! two lanes in one loop fill each other's waits.
+//!
+//! Lanes decode clean data exactly. Whatever they meet, they stay within their memory: reading is
+//! bounded by the padding of the segment, writing by the blocks. Where data end too early or hold
+//! an undefined code they say so, and the caller decodes the chunk again with the scalar code,
+//! which is their twin and knows libjpeg's rules for damage.
+
+use std::cell::Cell;
+use std::hint::select_unpredictable;
+use std::marker::PhantomData;
+
+use super::Kernels;
+use crate::codes::{Codes, END, ENTRIES, LENGTH, Lookup, SECOND, WINDOW};
+use crate::huffman::{BitPosition, Bits, PADDING, extend};
+use crate::idct::Block;
+
+/// Blocks of the largest chunk.
+pub(crate) const CHUNK_BLOCKS: usize = 120;
+
+/// Bytes of a block.
+const BLOCK_BYTES: usize = size_of::<Block>();
+/// What separates an AC entry's address from the DC entry of the same window.
+const AC_BIT: usize = ENTRIES * size_of::<u32>();
+
+/// Which look-ups the blocks of a chunk take.
+#[derive(Debug)]
+pub(crate) struct Schedule<'c> {
+    /// DC look-up of each block, and of one more.
+    tables: [*const u32; CHUNK_BLOCKS + 1],
+    /// Codes of the blocks of one MCU.
+    codes: [&'c Codes; 10],
+    blocks_per_mcu: usize,
+    lookups: PhantomData<&'c Lookup>,
+}
+
+impl<'c> Schedule<'c> {
+    /// The schedule of MCUs whose blocks have these codes; at most 10 of them.
+    pub(crate) fn new(codes: impl Iterator<Item = &'c Codes> + Clone) -> Option<Self> {
+        let blocks_per_mcu = codes.clone().count().min(10);
+        let first = codes.clone().next()?;
+        let mut schedule = Self {
+            tables: [std::ptr::null(); CHUNK_BLOCKS + 1],
+            codes: [first; 10],
+            blocks_per_mcu,
+            lookups: PhantomData,
+        };
+        for (to, codes) in schedule.codes.iter_mut().zip(codes.clone()) {
+            *to = codes;
+        }
+        for (table, codes) in schedule.tables.iter_mut().zip(codes.cycle()) {
+            // Of the whole look-up, not of its DC half: AC entries are reached from here.
+            *table = std::ptr::from_ref(codes.lookup()).cast();
+        }
+        Some(schedule)
+    }
+}
+
+/// Where a lane stands in its chunk.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LaneState {
+    pub(crate) bits: BitPosition,
+    /// Coefficient of the chunk that comes next.
+    pub(crate) at: usize,
+    /// An undefined code was met.
+    pub(crate) failed: bool,
+}
+
+/// One stream's share of a call: its data, its chunk, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Lane<'l> {
+    schedule: &'l Schedule<'l>,
+    /// The segment with its padding.
+    segment: &'l [u8],
+    /// The blocks of the chunk, zero where the lane has not been.
+    blocks: &'l mut [Block],
+    state: &'l mut LaneState,
+}
+
+impl<'l> Lane<'l> {
+    /// # Panics
+    /// If the segment is shorter than its padding, or there are more blocks than a chunk has.
+    pub(crate) fn new(
+        schedule: &'l Schedule<'l>,
+        segment: &'l [u8],
+        blocks: &'l mut [Block],
+        state: &'l mut LaneState,
+    ) -> Self {
+        assert!(segment.len() >= PADDING && blocks.len() <= CHUNK_BLOCKS);
+        Self {
+            schedule,
+            segment,
+            blocks,
+            state,
+        }
+    }
+
+    /// The blocks must not be touched otherwise while the pointers in it are in use.
+    fn bounds(&mut self) -> Bounds<'l> {
+        let readable = self.segment.len() - PADDING + 8;
+        let start = self.blocks.as_mut_ptr().cast::<i16>();
+        let table_of_first = self.schedule.tables.as_ptr();
+        Bounds {
+            schedule: self.schedule,
+            segment: self.segment,
+            limit: self.segment[readable..].as_ptr(),
+            start,
+            end: start.wrapping_add(self.blocks.len() * 64),
+            // Blocks are 128 bytes apart and aligned to that, pointers 8: an address of a block
+            // over 16 is that of its table, but for this difference.
+            tables: table_of_first.wrapping_byte_sub(start.addr() / (BLOCK_BYTES / 8)),
+            failed: Cell::new(self.state.failed),
+        }
+    }
+
+    fn load(&self, bounds: &Bounds<'_>) -> Registers {
+        let bits = self.state.bits;
+        let readable = self.segment.len() - PADDING + 8;
+        let at = self.state.at.min(self.blocks.len() * 64);
+        let table = self.schedule.tables[at / 64];
+        Registers {
+            buffer: bits.buffer,
+            count: bits.count.min(63).into(),
+            next: self.segment[bits.next.min(readable)..].as_ptr(),
+            at: bounds.start.wrapping_add(at),
+            table: if at % 64 == 0 {
+                table
+            } else {
+                table.map_addr(|address| address | AC_BIT)
+            },
+        }
+    }
+
+    fn store(&mut self, registers: &Registers, bounds: &Bounds<'_>) {
+        self.state.bits = BitPosition {
+            next: registers.next.addr() - self.segment.as_ptr().addr(),
+            buffer: registers.buffer,
+            count: (registers.count & 63) as u32,
+        };
+        self.state.at = (registers.at.addr() - bounds.start.addr()) / size_of::<i16>();
+        self.state.failed = bounds.failed.get();
+    }
+}
+
+/// What a lane may touch.
+#[derive(Debug)]
+struct Bounds<'l> {
+    schedule: &'l Schedule<'l>,
+    segment: &'l [u8],
+    /// The last place in the segment that 8 bytes may be read from.
+    limit: *const u8,
+    start: *mut i16,
+    end: *mut i16,
+    /// The schedule's tables, moved so that a block's address over 16 leads to its table.
+    tables: *const *const u32,
+    failed: Cell<bool>,
+}
+
+/// What changes from step to step; meant to live in registers.
+///
+/// Between steps, `next` is at most the limit of the bounds, `at` lies in the chunk's blocks or at
+/// their end, and `table` is the look-up for `at`: the DC half of its block's where `at` is the
+/// first coefficient, else the AC half.
+#[derive(Debug, Clone, Copy)]
+struct Registers {
+    buffer: u64,
+    /// Bits in the buffer, in the lowest 6 bits; what lies above is of no account.
+    count: u64,
+    next: *const u8,
+    at: *mut i16,
+    table: *const u32,
+}
+
+/// Brings the buffer to at least 56 bits.
+///
+/// # Safety
+/// The invariant of [`Registers`] holds for `bounds`.
+#[inline(always)]
+unsafe fn refill(r: &mut Registers, bounds: &Bounds<'_>) {
+    // SAFETY: `next` is at most `limit`, where 8 bytes can be read.
+    let word = u64::from_be(unsafe { r.next.cast::<u64>().read_unaligned() });
+    r.buffer |= word >> (r.count & 63);
+    let next = r.next.wrapping_add(((r.count ^ 63) >> 3 & 7) as usize);
+    r.next = if next > bounds.limit {
+        bounds.limit
+    } else {
+        next
+    };
+    r.count |= 56;
+}
+
+/// Decodes what one look-up knows: up to two coefficients and an end of block.
+///
+/// # Safety
+/// The invariant of [`Registers`] holds for `bounds`, and `at` is not the end. At least
+/// [`WINDOW`] bits are in the buffer.
+#[inline(always)]
+unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
+    // SAFETY: a window has 12 bits, and either half of a look-up as many entries.
+    let entry = unsafe { *r.table.add((r.buffer >> (64 - WINDOW)) as usize) };
+    let first = r.at.wrapping_add((entry >> 8 & 15) as usize);
+    let second = first.wrapping_add(1 + (entry >> 12 & 15) as usize);
+    let next = second.wrapping_add((entry >> 6 & 1) as usize);
+    if entry & LENGTH == 0 || (next.addr() ^ r.at.addr()) >= BLOCK_BYTES {
+        // SAFETY: as for this function.
+        unsafe { rare(r, entry, first, bounds) };
+        return;
+    }
+    // SAFETY: `next` lies in the block of `at`, and `first` and `second` are not behind it. Where
+    // there is no coefficient this writes a zero to a place that is still zero.
+    unsafe {
+        *first = ((entry as i32) << 8 >> 24) as i16;
+        *second = ((entry as i32) >> 24) as i16;
+    }
+    r.buffer <<= entry & LENGTH;
+    r.count = r.count.wrapping_sub(u64::from(entry & LENGTH));
+    let after = next_block(r.at);
+    // SAFETY: `after` is the start of a block of the chunk, or its end; there are tables for both.
+    let dc = unsafe {
+        *bounds
+            .tables
+            .wrapping_byte_add(after.addr() / (BLOCK_BYTES / 8))
+    };
+    let ac = r.table.map_addr(|address| address | AC_BIT);
+    let ends = entry & END != 0;
+    r.table = select_unpredictable(ends, dc, ac);
+    r.at = select_unpredictable(ends, after, next);
+}
+
+/// The first coefficient of the block behind that of `at`.
+#[inline(always)]
+fn next_block(at: *mut i16) -> *mut i16 {
+    at.map_addr(|address| (address | (BLOCK_BYTES - 1)) + 1)
+}
+
+/// Decodes a coefficient of which only the code is in the look-up; leaves the rest to [`slow`].
+///
+/// # Safety
+/// As for [`step`]; `first` is where the entry puts its coefficient.
+#[inline(always)]
+unsafe fn rare(r: &mut Registers, entry: u32, first: *mut i16, bounds: &Bounds<'_>) {
+    let last = next_block(r.at).wrapping_sub(1);
+    if entry & (LENGTH | SECOND) == SECOND && first < last {
+        // SAFETY: as for this function.
+        unsafe { refill(r, bounds) };
+        let (code, size) = (u64::from(entry >> 24), u64::from(entry >> 16 & 15));
+        let value = r.buffer << (code & 63);
+        let bits = (value >> ((64 - size) & 63)) as i64;
+        // T.81 figure F.12: a leading 0 marks a negative value.
+        let negative = ((value as i64) >> 63) + 1;
+        // SAFETY: `first` is behind `at` and before the last coefficient of its block.
+        unsafe { *first = (bits - negative * ((1 << size) - 1)) as i16 };
+        r.buffer = value << size;
+        r.count = (r.count & 63).wrapping_sub(code + size);
+        r.at = first.wrapping_add(1);
+        r.table = r.table.map_addr(|address| address | AC_BIT);
+        // SAFETY: as for this function.
+        unsafe { refill(r, bounds) };
+        return;
+    }
+    *r = slow(*r, bounds);
+}
+
+/// Decodes one symbol by the scalar code: long and undefined codes, and those that end a block
+/// without an end-of-block code.
+#[cold]
+#[inline(never)]
+fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
+    let at = (r.at.addr() - bounds.start.addr()) / size_of::<i16>();
+    let (block, mut k) = (at / 64, at % 64);
+    let codes = bounds.schedule.codes[block % bounds.schedule.blocks_per_mcu];
+    let position = BitPosition {
+        next: r.next.addr() - bounds.segment.as_ptr().addr(),
+        buffer: r.buffer,
+        count: (r.count & 63) as u32,
+    };
+    let mut bits = Bits::resume(bounds.segment, position);
+    bits.refill();
+    let table = if k == 0 { &codes.dc } else { &codes.ac };
+    let symbol = table.symbol(&mut bits).unwrap_or_else(|| {
+        bounds.failed.set(true);
+        0
+    });
+    let (run, size) = if k == 0 {
+        (0, u32::from(symbol) & 15)
+    } else {
+        (usize::from(symbol >> 4), u32::from(symbol & 15))
+    };
+    let mut value = None;
+    if size > 0 {
+        k += run;
+        value = Some(extend(bits.take(size), size) as i16);
+    } else if k > 0 {
+        k = if run == 15 { k + 15 } else { 63 };
+    }
+    if let Some(value) = value {
+        let place = bounds.start.wrapping_add(block * 64 + k.min(63));
+        // SAFETY: `at` lies in a block of the chunk by the invariant of `Registers`, and `place`
+        // in the same block.
+        unsafe { *place = value };
+    }
+    bits.refill();
+    let position = bits.pause();
+    let readable = bounds.segment.len() - PADDING + 8;
+    let within = k < 63;
+    let table = bounds.schedule.tables[if within { block } else { block + 1 }];
+    Registers {
+        buffer: position.buffer,
+        count: position.count.into(),
+        next: bounds.segment[position.next.min(readable)..].as_ptr(),
+        at: bounds
+            .start
+            .wrapping_add(block * 64 + if within { k + 1 } else { 64 }),
+        table: if within {
+            table.map_addr(|address| address | AC_BIT)
+        } else {
+            table
+        },
+    }
+}
+
+/// Steps between two refills: 4 windows of 12 bits are within the 56 that a refill brings.
+const STEPS: usize = 4;
+
+/// Where a lane must look at each step whether it has reached its end: a step ends one block.
+fn last_steps(bounds: &Bounds<'_>) -> usize {
+    let margin = STEPS * BLOCK_BYTES;
+    (bounds.end.addr() - bounds.start.addr()).saturating_sub(margin) + bounds.start.addr()
+}
+
+/// Runs a lane to the end of its chunk.
+#[inline(always)]
+fn one(lane: &mut Lane<'_>) {
+    let bounds = lane.bounds();
+    let mut r = lane.load(&bounds);
+    let last = last_steps(&bounds);
+    // SAFETY: `load` establishes the invariant of `Registers`, every step keeps it, and a step ends
+    // at most one block: before `last` there are `STEPS` more.
+    unsafe {
+        while r.at.addr() < last {
+            refill(&mut r, &bounds);
+            for _ in 0..STEPS {
+                step(&mut r, &bounds);
+            }
+        }
+        while r.at < bounds.end {
+            refill(&mut r, &bounds);
+            step(&mut r, &bounds);
+        }
+    }
+    lane.store(&r, &bounds);
+}
+
+/// Runs two lanes until one of them is at the end of its chunk.
+#[inline(always)]
+fn two(first: &mut Lane<'_>, second: &mut Lane<'_>) {
+    let (a_bounds, b_bounds) = (first.bounds(), second.bounds());
+    let (mut a, mut b) = (first.load(&a_bounds), second.load(&b_bounds));
+    let (a_last, b_last) = (last_steps(&a_bounds), last_steps(&b_bounds));
+    // SAFETY: as in `one`, for either lane.
+    unsafe {
+        while a.at.addr() < a_last && b.at.addr() < b_last {
+            refill(&mut a, &a_bounds);
+            refill(&mut b, &b_bounds);
+            for _ in 0..STEPS {
+                step(&mut a, &a_bounds);
+                step(&mut b, &b_bounds);
+            }
+        }
+        while a.at < a_bounds.end && b.at < b_bounds.end {
+            refill(&mut a, &a_bounds);
+            refill(&mut b, &b_bounds);
+            step(&mut a, &a_bounds);
+            step(&mut b, &b_bounds);
+        }
+    }
+    first.store(&a, &a_bounds);
+    second.store(&b, &b_bounds);
+}
+
+/// [`one`] with the shifts of BMI2, which leave the flags alone.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "bmi1,bmi2")]
+fn one_bmi2(lane: &mut Lane<'_>) {
+    one(lane);
+}
+
+/// [`two`] with the shifts of BMI2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "bmi1,bmi2")]
+fn two_bmi2(first: &mut Lane<'_>, second: &mut Lane<'_>) {
+    two(first, second);
+}
+
+impl Kernels {
+    /// Whether these kernels have lanes; the scalar set has none.
+    pub(crate) fn has_lanes(self) -> bool {
+        self != Self::scalar()
+    }
+
+    /// Runs a lane to the end of its chunk.
+    pub(crate) fn run_lane(self, lane: &mut Lane<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_lanes() {
+            // SAFETY: every set but the scalar one has been seen to have BMI1 and BMI2.
+            unsafe { one_bmi2(lane) };
+            return;
+        }
+        one(lane);
+    }
+
+    /// Runs two lanes until one of them is at the end of its chunk.
+    pub(crate) fn run_lanes(self, first: &mut Lane<'_>, second: &mut Lane<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_lanes() {
+            // SAFETY: as in `run_lane`.
+            unsafe { two_bmi2(first, second) };
+            return;
+        }
+        two(first, second);
+    }
+}

@@ -1,0 +1,130 @@
+//! Kernels: the inner loops, in a scalar version and in ones for certain processors.
+//!
+//! This is the one place of the crate with `unsafe`. Each kernel is safe to call, takes slices, and
+//! has a scalar twin outside this folder whose results it equals bit for bit.
+
+#![allow(unsafe_code, reason = "vector loads and stores, and look-ups without bounds checks")]
+
+pub(crate) mod lanes;
+
+use crate::color::{self, Order};
+use crate::huffman;
+use crate::idct::{self, Block, Place, Target};
+use crate::upsample;
+
+/// A set of kernels that this machine can run.
+///
+/// # Example
+/// ```
+/// use wsi_jpeg::Kernels;
+///
+/// assert!(Kernels::available().contains(&Kernels::detect()));
+/// assert_eq!(Kernels::scalar().name(), "scalar");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernels(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Kernels {
+    /// The fastest set. `--cfg wsi_force_scalar` and `--cfg wsi_force_avx2` at build time keep it
+    /// from choosing others.
+    #[must_use]
+    pub fn detect() -> Self {
+        let available = Self::available();
+        let best = if cfg!(wsi_force_scalar) {
+            available.iter().find(|set| set.name() == "scalar")
+        } else if cfg!(wsi_force_avx2) {
+            available.iter().rfind(|set| set.name() != "AVX-512")
+        } else {
+            available.last()
+        };
+        best.copied().unwrap_or_else(Self::scalar)
+    }
+
+    /// The portable set, which is the oracle of the others.
+    #[must_use]
+    pub fn scalar() -> Self {
+        Self(Set::Scalar)
+    }
+
+    /// Every set that this machine can run, slowest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut sets = vec![Self::scalar()];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+        {
+            sets.push(Self(Set::Avx2));
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi")
+                && is_x86_feature_detected!("avx512vbmi2")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                sets.push(Self(Set::Avx512));
+            }
+        }
+        sets
+    }
+
+    /// Its name: "scalar", "AVX2", "AVX-512".
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "AVX-512",
+        }
+    }
+
+    pub(crate) fn unstuff(
+        self,
+        data: &[u8],
+        from: usize,
+        out: &mut Vec<u8>,
+    ) -> (usize, Option<u8>) {
+        huffman::unstuff(data, from, out)
+    }
+
+    pub(crate) fn transform(
+        self,
+        blocks: &mut [Block],
+        places: &[Place],
+        targets: &mut [Target<'_>],
+    ) {
+        idct::transform(blocks, places, targets);
+    }
+
+    pub(crate) fn both(self, near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
+        upsample::both(near, far, sums, out);
+    }
+
+    pub(crate) fn across(self, row: &[u8], out: &mut [u8]) {
+        upsample::across(row, out);
+    }
+
+    pub(crate) fn down(self, near: &[u8], far: &[u8], lower: bool, out: &mut [u8]) {
+        upsample::down(near, far, lower, out);
+    }
+
+    pub(crate) fn ycc_row(self, order: Order, rows: [&[u8]; 3], out: &mut [u8]) {
+        color::ycc_row(order, rows, 8, out);
+    }
+
+    pub(crate) fn interleave_row(self, order: Order, rows: [&[u8]; 3], out: &mut [u8]) {
+        color::interleave(order, rows, out);
+    }
+}
