@@ -21,7 +21,7 @@ use crate::render::{Planes, Rendering};
 use crate::rows::RowsMut;
 use crate::scan::TableCache;
 use crate::scans::{self, Job};
-use crate::sequential::{self, Strand};
+use crate::sequential::{self, Ended, Strand};
 use crate::tables::TableSet;
 use crate::window::View;
 
@@ -53,8 +53,8 @@ pub struct Decoder {
     /// Plans met lately, the last one first.
     plans: Vec<Arc<Plan>>,
     tables: TableCache,
-    /// Memory of the two pictures of a pair; a single one takes the first.
-    strands: [sequential::Scratch; 2],
+    /// Memory of strands that are not running: there have been up to two.
+    strands: Vec<sequential::Scratch>,
     scans: scans::Scratch,
     narrow: Planes<u8>,
     wide: Planes<u16>,
@@ -63,7 +63,7 @@ pub struct Decoder {
 /// Plans that a decoder keeps: the levels of a slide or two.
 const PLANS: usize = 16;
 
-/// One of two pictures to decode together, see [`Decoder::decode_pair`].
+/// One of several pictures to decode together, see [`Decoder::decode_batch`].
 #[derive(Debug)]
 pub struct Picture<'p, R: ?Sized> {
     data: &'p [u8],
@@ -90,6 +90,25 @@ impl<'p, R: RowsMut + ?Sized> Picture<'p, R> {
         self.index = Some(index);
         self
     }
+}
+
+impl<'p, R: RowsMut> Picture<'p, R> {
+    /// The same with any kind of rows.
+    fn erased(self) -> Picture<'p, dyn RowsMut + 'p> {
+        Picture {
+            data: self.data,
+            options: self.options,
+            out: self.out,
+            index: self.index,
+        }
+    }
+}
+
+/// A picture of a batch that is being decoded.
+struct Running<'p, R: ?Sized> {
+    number: usize,
+    picture: Picture<'p, R>,
+    strand: Strand<'p>,
 }
 
 /// A picture whose headers have been read.
@@ -128,7 +147,7 @@ impl Decoder {
             kernels,
             plans: Vec::new(),
             tables: TableCache::default(),
-            strands: Default::default(),
+            strands: Vec::new(),
             scans: scans::Scratch::default(),
             narrow: Planes::default(),
             wide: Planes::default(),
@@ -180,48 +199,117 @@ impl Decoder {
     /// one waits for a table look-up, the other goes on.
     ///
     /// Each comes out as it would from [`decode`](Self::decode), errors included. They may differ
-    /// in everything.
-    pub fn decode_pair<A: RowsMut + ?Sized, B: RowsMut + ?Sized>(
+    /// in everything, but the gain ends with the shorter one: for more than two pictures there is
+    /// [`decode_batch`](Self::decode_batch).
+    pub fn decode_pair<A: RowsMut, B: RowsMut>(
         &mut self,
         first: Picture<'_, A>,
         second: Picture<'_, B>,
     ) -> (Result<Outcome, Error>, Result<Outcome, Error>) {
-        let ready = (
-            self.prepare(first.data, first.options),
-            self.prepare(second.data, second.options),
-        );
-        match ready {
-            (
-                Ok(Ready::Sequential {
-                    plan: plan_a,
-                    source: source_a,
-                    view: view_a,
-                }),
-                Ok(Ready::Sequential {
-                    plan: plan_b,
-                    source: source_b,
-                    view: view_b,
-                }),
-            ) => {
-                let [memory_a, memory_b] = &mut self.strands;
-                let kernels = self.kernels;
-                let mut a = Strand::new(kernels, &plan_a, view_a, source_a, memory_a, first.index);
-                let mut b = Strand::new(kernels, &plan_b, view_b, source_b, memory_b, second.index);
-                let (a_done, b_done) = Strand::run_both((&mut a, first.out), (&mut b, second.out));
-                (
-                    a_done.and_then(|()| finish(a, first.data, first.options)),
-                    b_done.and_then(|()| finish(b, second.data, second.options)),
-                )
-            }
-            (a, b) => (
-                a.and_then(|ready| {
-                    self.decode_ready(ready, first.data, first.options, first.out, first.index)
-                }),
-                b.and_then(|ready| {
-                    self.decode_ready(ready, second.data, second.options, second.out, second.index)
-                }),
-            ),
+        let (mut a, mut b) = (Ok(Outcome::default()), Ok(Outcome::default()));
+        let pictures = [first.erased(), second.erased()];
+        self.decode_batch(pictures, |index, result| {
+            *(if index == 0 { &mut a } else { &mut b }) = result;
+        });
+        (a, b)
+    }
+
+    /// Decodes any number of pictures, two at a time, and tells how each of them came out.
+    ///
+    /// `done` gets the number of the picture in `pictures` and its result, in the order in which
+    /// they end. Each comes out as it would from [`decode`](Self::decode).
+    pub fn decode_batch<'p, R: RowsMut + ?Sized + 'p>(
+        &mut self,
+        pictures: impl IntoIterator<Item = Picture<'p, R>>,
+        mut done: impl FnMut(usize, Result<Outcome, Error>),
+    ) {
+        let mut pictures = pictures.into_iter().enumerate();
+        let mut waiting: Option<Running<'p, R>> = None;
+        while let Some(mut first) = waiting
+            .take()
+            .or_else(|| self.next_strand(&mut pictures, &mut done))
+        {
+            let Some(mut second) = self.next_strand(&mut pictures, &mut done) else {
+                let ran = first.strand.run(first.picture.out);
+                self.end_strand(first, ran, &mut done);
+                return;
+            };
+            let ended = Strand::run_both(
+                (&mut first.strand, &mut *first.picture.out),
+                (&mut second.strand, &mut *second.picture.out),
+            );
+            let (ended, ran, other) = match ended {
+                Ended::First(ran) => (first, ran, second),
+                Ended::Second(ran) => (second, ran, first),
+            };
+            self.end_strand(ended, ran, &mut done);
+            waiting = Some(other);
         }
+    }
+
+    /// Starts the next picture of a batch; those that cannot run as a strand are done at once.
+    fn next_strand<'p, R: RowsMut + ?Sized>(
+        &mut self,
+        pictures: &mut impl Iterator<Item = (usize, Picture<'p, R>)>,
+        done: &mut impl FnMut(usize, Result<Outcome, Error>),
+    ) -> Option<Running<'p, R>> {
+        for (number, mut picture) in pictures {
+            match self.prepare(picture.data, picture.options) {
+                Ok(Ready::Sequential { plan, source, view }) => {
+                    let (memory, index) = (self.memory(), picture.index.take());
+                    let strand = Strand::new(self.kernels, plan, view, source, memory, index);
+                    return Some(Running {
+                        number,
+                        picture,
+                        strand,
+                    });
+                }
+                Ok(ready) => {
+                    let (data, options) = (picture.data, picture.options);
+                    done(
+                        number,
+                        self.decode_ready(ready, data, options, picture.out, None),
+                    );
+                }
+                Err(error) => done(number, Err(error)),
+            }
+        }
+        None
+    }
+
+    fn end_strand<R: RowsMut + ?Sized>(
+        &mut self,
+        running: Running<'_, R>,
+        ran: Result<(), Error>,
+        done: &mut impl FnMut(usize, Result<Outcome, Error>),
+    ) {
+        let picture = running.picture;
+        let result = self.finish(running.strand, picture.data, picture.options);
+        done(running.number, ran.and(result));
+    }
+
+    /// Memory for a strand, used before if there is any.
+    fn memory(&mut self) -> sequential::Scratch {
+        self.strands.pop().unwrap_or_default()
+    }
+
+    /// Ends a strand: looks at what follows the picture, if it was decoded to its end.
+    fn finish(
+        &mut self,
+        strand: Strand<'_>,
+        data: &[u8],
+        options: &Options<'_>,
+    ) -> Result<Outcome, Error> {
+        let (memory, mut outcome, source) = strand.finish();
+        self.strands.push(memory);
+        // Nearly always the end of the image follows. What else there is takes a parser that has
+        // seen the headers.
+        if let Some(source) = source.filter(|source| source.pending != 0xD9) {
+            let mut stream = open(data, options)?;
+            let _: Info = Info::from_stream(&mut stream, &mut Outcome::default())?;
+            scans::finish(source, &mut stream, &mut outcome);
+        }
+        Ok(outcome)
     }
 
     /// Finds the plan of a picture or reads its headers.
@@ -230,7 +318,7 @@ impl Decoder {
         if let Some(index) = known {
             self.plans[..=index].rotate_right(1);
             let plan = &self.plans[0];
-            if plan.has_lookups() {
+            if plan.schedule.is_some() {
                 let plan = Arc::clone(plan);
                 let view = View::new(options.window, plan.layout.width, plan.layout.height)?;
                 let source = Source::at(data, plan.header_length());
@@ -280,10 +368,11 @@ impl Decoder {
     ) -> Result<Outcome, Error> {
         match ready {
             Ready::Sequential { plan, source, view } => {
-                let memory = &mut self.strands[0];
-                let mut strand = Strand::new(self.kernels, &plan, view, source, memory, index);
-                strand.run(out)?;
-                finish(strand, data, options)
+                let memory = self.memory();
+                let mut strand = Strand::new(self.kernels, plan, view, source, memory, index);
+                let ran = strand.run(out);
+                let result = self.finish(strand, data, options);
+                ran.and(result)
             }
             Ready::Other {
                 mut stream,
@@ -325,19 +414,6 @@ fn open<'d>(data: &'d [u8], options: &Options<'_>) -> Result<Stream<'d>, Error> 
     let tables = options.tables;
     let set = tables.map_or_else(TableSet::default, |tables| tables.set().clone());
     Stream::open(data, set)
-}
-
-/// Ends a strand: looks at what follows the picture, if it was decoded to its end.
-fn finish(strand: Strand<'_>, data: &[u8], options: &Options<'_>) -> Result<Outcome, Error> {
-    let (mut outcome, source) = strand.finish();
-    // Nearly always the end of the image follows. What else there is takes a parser that has seen
-    // the headers.
-    if let Some(source) = source.filter(|source| source.pending != 0xD9) {
-        let mut stream = open(data, options)?;
-        let _: Info = Info::from_stream(&mut stream, &mut Outcome::default())?;
-        scans::finish(source, &mut stream, &mut outcome);
-    }
-    Ok(outcome)
 }
 
 /// Checks the working memory of a picture.

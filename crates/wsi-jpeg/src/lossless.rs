@@ -75,7 +75,7 @@ impl LosslessScan<'_> {
     /// Decodes the scan into whole planes.
     pub(crate) fn decode<S: Sample>(
         &self,
-        input: &mut ScanInput<'_>,
+        input: &mut ScanInput,
         source: &mut Source<'_>,
         rows: &mut LosslessRows,
         planes: &mut Planes<S>,
@@ -152,7 +152,7 @@ impl LosslessScan<'_> {
         &self,
         parts: &[Part],
         wide: usize,
-        input: &mut ScanInput<'_>,
+        input: &mut ScanInput,
         source: &mut Source<'_>,
         rows: &mut LosslessRows,
         outcome: &mut Outcome,

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::arch::lanes::Schedule;
 use crate::codes::Codes;
 use crate::color::Conversion;
 use crate::error::{Error, Outcome, Warning};
@@ -38,8 +39,6 @@ pub(crate) const MAX_UNITS: usize = 10;
 pub(crate) struct ComponentCodes {
     pub(crate) dc: Arc<HuffmanTable>,
     pub(crate) ac: Arc<HuffmanTable>,
-    /// The look-ups for lanes; none for codes that may never come again.
-    pub(crate) lookups: Option<Arc<Codes>>,
 }
 
 /// A sequential 8-bit picture in one scan, ready to be decoded.
@@ -60,6 +59,8 @@ pub(crate) struct Plan {
     unit_count: usize,
     /// By component of the frame.
     pub(crate) codes: Vec<ComponentCodes>,
+    /// The look-ups for lanes; none for codes that may never come again.
+    pub(crate) schedule: Option<Schedule>,
     pub(crate) multipliers: [Multipliers; 4],
 }
 
@@ -99,11 +100,6 @@ impl Plan {
             && key.color == options.color
             && key.scale == options.scale
             && key.limits == options.limits
-    }
-
-    /// Whether lanes can decode it.
-    pub(crate) fn has_lookups(&self) -> bool {
-        self.codes.iter().all(|codes| codes.lookups.is_some())
     }
 
     /// Bytes up to the entropy-coded data; 0 if they do not lie in the data altogether.
@@ -148,13 +144,29 @@ impl Plan {
         {
             outcome.warn(Warning::NotSequential);
         }
+        let mut known = true;
         for index in 0..scan.count {
             let (dc, dc_known) = cache.find(&stream.tables, Class::Dc, scan.dc_slots[index], 15)?;
             let (ac, ac_known) =
                 cache.find(&stream.tables, Class::Ac, scan.ac_slots[index], u8::MAX)?;
-            let lookups = (dc_known && ac_known).then(|| shared_codes(&dc, &ac));
-            codes[scan.components[index]] = Some(ComponentCodes { dc, ac, lookups });
+            known &= dc_known && ac_known;
+            codes[scan.components[index]] = Some(ComponentCodes { dc, ac });
         }
+        let codes: Vec<_> = codes.into_iter().flatten().collect();
+        let schedule = if known {
+            let lookups: Vec<_> = codes
+                .iter()
+                .map(|codes| shared_codes(&codes.dc, &codes.ac))
+                .collect();
+            let units = units[..unit_count].iter();
+            Schedule::new(
+                units
+                    .map(|unit| Arc::clone(&lookups[unit.component]))
+                    .collect(),
+            )
+        } else {
+            None
+        };
         let header = stream.source.data().get(..stream.source.position());
         Ok(Self {
             key: Key::new(header.unwrap_or_default(), options),
@@ -166,7 +178,8 @@ impl Plan {
             restart_interval: stream.restart_interval,
             units,
             unit_count,
-            codes: codes.into_iter().flatten().collect(),
+            codes,
+            schedule,
             multipliers,
         })
     }

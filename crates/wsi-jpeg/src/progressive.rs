@@ -121,7 +121,7 @@ impl ProgressiveScan<'_> {
     /// Decodes the scan into the blocks of the whole picture.
     pub(crate) fn decode(
         &self,
-        input: &mut ScanInput<'_>,
+        input: &mut ScanInput,
         source: &mut Source<'_>,
         blocks: &mut [Block],
         progress: &mut Progress,

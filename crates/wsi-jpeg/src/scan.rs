@@ -96,9 +96,9 @@ const RECENT_TABLES: usize = 16;
 
 /// The entropy-coded data of one scan, segment by segment.
 #[derive(Debug)]
-pub(crate) struct ScanInput<'s> {
+pub(crate) struct ScanInput {
     kernels: Kernels,
-    segment: &'s mut Vec<u8>,
+    segment: Vec<u8>,
     /// Byte of the data where the segment starts.
     start: usize,
     pub(crate) position: BitPosition,
@@ -149,12 +149,12 @@ pub(crate) struct Run {
     pub(crate) exhausted: bool,
 }
 
-impl<'s> ScanInput<'s> {
+impl ScanInput {
     /// Starts behind a scan header.
     pub(crate) fn begin(
         kernels: Kernels,
         source: &mut Source<'_>,
-        segment: &'s mut Vec<u8>,
+        segment: Vec<u8>,
         interval: u16,
     ) -> Self {
         let interval = usize::from(interval);
@@ -177,7 +177,7 @@ impl<'s> ScanInput<'s> {
     pub(crate) fn resume(
         kernels: Kernels,
         source: &mut Source<'_>,
-        segment: &'s mut Vec<u8>,
+        segment: Vec<u8>,
         interval: u16,
         at: &RowStart,
     ) -> Self {
@@ -229,6 +229,11 @@ impl<'s> ScanInput<'s> {
     }
 
     pub(crate) fn segment(&self) -> &[u8] {
+        &self.segment
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn into_segment(self) -> Vec<u8> {
         self.segment
     }
 
@@ -237,19 +242,19 @@ impl<'s> ScanInput<'s> {
         self.position = BitPosition::default();
         self.start = source.position();
         if source.pending != 0 {
-            self.kernels.unstuff(&[], 0, self.segment);
+            self.kernels.unstuff(&[], 0, &mut self.segment);
             return;
         }
         if source.in_appended_marker() {
             // A header ran past the end and stopped in the middle of an appended EOI.
-            self.kernels.unstuff(&[0xD9], 0, self.segment);
+            self.kernels.unstuff(&[0xD9], 0, &mut self.segment);
             self.truncated = true;
             source.leave_segment(source.position(), Some(0xD9));
             return;
         }
-        let (end, marker) = self
-            .kernels
-            .unstuff(source.data(), source.position(), self.segment);
+        let (end, marker) =
+            self.kernels
+                .unstuff(source.data(), source.position(), &mut self.segment);
         self.truncated = marker.is_none();
         // libjpeg's memory source appends an EOI.
         source.leave_segment(end, marker.or(Some(0xD9)));
@@ -328,7 +333,7 @@ impl<'s> ScanInput<'s> {
     }
 
     pub(crate) fn bits(&self) -> Bits<'_> {
-        Bits::resume(self.segment, self.position)
+        Bits::resume(&self.segment, self.position)
     }
 
     /// Notes what a run has used up; `overrun` if it read past the end of the segment.
@@ -454,15 +459,15 @@ impl McuPlan {
 
 /// State of a sequential scan.
 #[derive(Debug)]
-pub(crate) struct Sequential<'s> {
-    pub(crate) input: ScanInput<'s>,
+pub(crate) struct Sequential {
+    pub(crate) input: ScanInput,
     pub(crate) plan: McuPlan,
     tables: ScanTables,
     predictors: [i32; 4],
 }
 
-impl<'s> Sequential<'s> {
-    pub(crate) fn new(input: ScanInput<'s>, plan: &McuPlan, tables: ScanTables) -> Self {
+impl Sequential {
+    pub(crate) fn new(input: ScanInput, plan: &McuPlan, tables: ScanTables) -> Self {
         Self {
             input,
             plan: *plan,

@@ -187,7 +187,7 @@ impl Job<'_> {
         let input = ScanInput::begin(
             self.rendering.kernels,
             &mut stream.source,
-            &mut scratch.segment,
+            std::mem::take(&mut scratch.segment),
             interval,
         );
         let mut sequential = Sequential::new(input, &plan, tables);
@@ -211,6 +211,7 @@ impl Job<'_> {
             );
         }
         sequential.input.end(&mut stream.source, only, outcome);
+        scratch.segment = sequential.input.into_segment();
         Ok(())
     }
 
@@ -240,7 +241,7 @@ impl Job<'_> {
         let mut input = ScanInput::begin(
             self.rendering.kernels,
             &mut stream.source,
-            &mut scratch.segment,
+            std::mem::take(&mut scratch.segment),
             interval,
         );
         let decode = ProgressiveScan {
@@ -257,6 +258,7 @@ impl Job<'_> {
             outcome,
         )?;
         input.end(&mut stream.source, false, outcome);
+        scratch.segment = input.into_segment();
         Ok(())
     }
 
@@ -280,7 +282,7 @@ impl Job<'_> {
             let mut input = ScanInput::begin(
                 self.rendering.kernels,
                 &mut stream.source,
-                &mut scratch.segment,
+                std::mem::take(&mut scratch.segment),
                 interval,
             );
             let decode = LosslessScan {
@@ -293,6 +295,7 @@ impl Job<'_> {
             let rows = &mut scratch.lossless;
             decode.decode(&mut input, &mut stream.source, rows, planes, outcome)?;
             input.end(&mut stream.source, !several, outcome);
+            scratch.segment = input.into_segment();
             if !several {
                 finish_stream(stream, outcome);
                 break;

@@ -5,8 +5,10 @@
 //! soon as a row of MCUs allows. Two strands can be run together: the lanes of
 //! [`arch`](crate::arch) then decode both streams in one loop.
 
+use std::sync::Arc;
+
 use crate::arch::Kernels;
-use crate::arch::lanes::{CHUNK_BLOCKS, Lane, LaneState, Schedule};
+use crate::arch::lanes::{CHUNK_BLOCKS, Lane, LaneState};
 use crate::crop::Crop;
 use crate::error::{Error, Outcome, Warning};
 use crate::huffman::Bits;
@@ -38,14 +40,13 @@ pub(crate) struct Scratch {
 #[derive(Debug)]
 pub(crate) struct Strand<'s> {
     kernels: Kernels,
-    plan: &'s Plan,
-    schedule: Option<Schedule<'s>>,
+    plan: Arc<Plan>,
     rendering: Rendering,
     source: Source<'s>,
-    input: ScanInput<'s>,
-    blocks: &'s mut Vec<Block>,
-    places: &'s [Place],
-    planes: &'s mut Planes<u8>,
+    input: ScanInput,
+    blocks: Vec<Block>,
+    places: Vec<Place>,
+    planes: Planes<u8>,
     index: Option<&'s mut RowIndex>,
     stuffing: Stuffing,
     pub(crate) outcome: Outcome,
@@ -66,17 +67,21 @@ struct Chunk {
     lane: LaneState,
 }
 
+/// Which of two strands has ended, and how.
+pub(crate) enum Ended {
+    First(Result<(), Error>),
+    Second(Result<(), Error>),
+}
+
 impl<'s> Strand<'s> {
-    /// Starts to decode `source`, which stands behind the headers of the plan.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a window that leaves the picture, `LimitExceeded` by `max_memory`.
+    /// Starts to decode `source`, which stands behind the headers of the plan; takes the memory
+    /// until [`Self::finish`].
     pub(crate) fn new(
         kernels: Kernels,
-        plan: &'s Plan,
+        plan: Arc<Plan>,
         view: View,
         mut source: Source<'s>,
-        scratch: &'s mut Scratch,
+        scratch: Scratch,
         mut index: Option<&'s mut RowIndex>,
     ) -> Self {
         let layout = &plan.layout;
@@ -89,10 +94,17 @@ impl<'s> Strand<'s> {
             crop,
             row_bytes: view.width() * plan.pixel,
         };
-        scratch.planes.prepare(layout, &rendering, false);
-        scratch.blocks.clear();
-        scratch.blocks.resize(CHUNK_BLOCKS, Block::ZERO);
-        places(plan, &crop, &mut scratch.places);
+        let Scratch {
+            segment,
+            mut blocks,
+            mut places,
+            mut planes,
+        } = scratch;
+        planes.prepare(layout, &rendering, false);
+        // A decode that failed may have left something.
+        blocks.clear();
+        blocks.resize(CHUNK_BLOCKS, Block::ZERO);
+        fill_places(&plan, &crop, &mut places);
 
         let key = (source.data().len(), source.position());
         let mut start = None;
@@ -113,31 +125,23 @@ impl<'s> Strand<'s> {
         } else {
             0
         };
-        let (segment, interval) = (&mut scratch.segment, plan.restart_interval);
+        let interval = plan.restart_interval;
         let input = match &start {
             Some(start) => ScanInput::resume(kernels, &mut source, segment, interval, start),
             None => ScanInput::begin(kernels, &mut source, segment, interval),
         };
-        let lookups = plan.units().iter().flat_map(|unit| {
-            let codes = plan.codes.get(unit.component);
-            codes.and_then(|codes| codes.lookups.as_deref())
-        });
-        let schedule = (kernels.has_lanes() && plan.has_lookups())
-            .then(|| Schedule::new(lookups))
-            .flatten();
         Self {
             kernels,
+            outcome: plan.outcome.clone(),
             plan,
-            schedule,
             rendering,
             source,
             input,
-            blocks: &mut scratch.blocks,
-            places: &scratch.places,
-            planes: &mut scratch.planes,
+            blocks,
+            places,
+            planes,
             index,
             stuffing: Stuffing::default(),
-            outcome: plan.outcome.clone(),
             predictors: start.map_or([0; 4], |start| start.predictors.map(i32::from)),
             mcu_row,
             mcu: 0,
@@ -157,47 +161,53 @@ impl<'s> Strand<'s> {
         Ok(())
     }
 
-    /// Decodes two strands side by side, as long as both last.
-    pub(crate) fn run_both(
-        (first, first_out): (&mut Strand<'_>, &mut (impl RowsMut + ?Sized)),
-        (second, second_out): (&mut Strand<'_>, &mut (impl RowsMut + ?Sized)),
-    ) -> (Result<(), Error>, Result<(), Error>) {
+    /// Decodes two strands side by side until one of them has ended.
+    pub(crate) fn run_both<R: RowsMut + ?Sized>(
+        (first, first_out): (&mut Strand<'_>, &mut R),
+        (second, second_out): (&mut Strand<'_>, &mut R),
+    ) -> Ended {
         let kernels = first.kernels;
-        let mut results = (Ok(()), Ok(()));
-        while first.begin_chunk() && second.begin_chunk() {
-            if let (Some(mut a), Some(mut b)) = (first.lane(), second.lane()) {
-                kernels.run_lanes(&mut a, &mut b);
-            } else {
-                first.decode_chunk();
-                second.decode_chunk();
+        loop {
+            if !first.begin_chunk() {
+                return Ended::First(Ok(()));
             }
-            if first.chunk_is_done() {
-                results.0 = first.end_chunk(first_out);
+            if !second.begin_chunk() {
+                return Ended::Second(Ok(()));
             }
-            if second.chunk_is_done() {
-                results.1 = second.end_chunk(second_out);
+            match (first.lane(), second.lane()) {
+                (Some(mut a), Some(mut b)) => kernels.run_lanes(&mut a, &mut b),
+                _ => {
+                    first.decode_chunk();
+                    second.decode_chunk();
+                }
             }
-            if results.0.is_err() || results.1.is_err() {
-                break;
+            if first.chunk_is_done()
+                && let Err(error) = first.end_chunk(first_out)
+            {
+                return Ended::First(Err(error));
+            }
+            if second.chunk_is_done()
+                && let Err(error) = second.end_chunk(second_out)
+            {
+                return Ended::Second(Err(error));
             }
         }
-        if results.0.is_ok() {
-            results.0 = first.run(first_out);
-        }
-        if results.1.is_ok() {
-            results.1 = second.run(second_out);
-        }
-        results
     }
 
-    /// Whether everything that is wanted has been decoded to the end of the picture; then the
-    /// source and what follows in it.
-    pub(crate) fn finish(mut self) -> (Outcome, Option<Source<'s>>) {
+    /// Gives the memory back, says how it went, and where the source stands if the picture was
+    /// decoded to its end.
+    pub(crate) fn finish(mut self) -> (Scratch, Outcome, Option<Source<'s>>) {
         let complete = self.mcu_row == self.plan.layout.mcus_high;
         if complete {
             self.input.end(&mut self.source, true, &mut self.outcome);
         }
-        (self.outcome, complete.then_some(self.source))
+        let scratch = Scratch {
+            segment: self.input.into_segment(),
+            blocks: self.blocks,
+            places: self.places,
+            planes: self.planes,
+        };
+        (scratch, self.outcome, complete.then_some(self.source))
     }
 
     /// Makes sure that there is a chunk; `false` at the end.
@@ -241,10 +251,15 @@ impl<'s> Strand<'s> {
         self.chunk.mcus * self.plan.units().len()
     }
 
+    fn has_lane(&self) -> bool {
+        self.plan.schedule.is_some() && self.kernels.has_lanes()
+    }
+
     /// The lane of the chunk at hand, if it can be decoded by one.
     fn lane(&mut self) -> Option<Lane<'_>> {
         let count = self.chunk_blocks();
-        let schedule = self.schedule.as_ref().filter(|_| !self.chunk.exhausted)?;
+        let schedule = self.plan.schedule.as_ref();
+        let schedule = schedule.filter(|_| !self.chunk.exhausted && self.kernels.has_lanes())?;
         Some(Lane::new(
             schedule,
             self.input.segment(),
@@ -255,9 +270,7 @@ impl<'s> Strand<'s> {
 
     /// Whether the lane has come to the end of the chunk.
     fn chunk_is_done(&self) -> bool {
-        self.chunk.exhausted
-            || self.schedule.is_none()
-            || self.chunk.lane.at >= self.chunk_blocks() * 64
+        self.chunk.exhausted || !self.has_lane() || self.chunk.lane.at >= self.chunk_blocks() * 64
     }
 
     /// Runs the lane of the chunk at hand alone, if there is one.
@@ -276,7 +289,7 @@ impl<'s> Strand<'s> {
         let mut overrun = false;
         if !chunk.exhausted {
             let lane_bits = Bits::resume(self.input.segment(), chunk.lane.bits);
-            let by_lane = self.schedule.is_some() && !chunk.lane.failed && !lane_bits.overrun();
+            let by_lane = self.has_lane() && !chunk.lane.failed && !lane_bits.overrun();
             if by_lane {
                 self.input.position = chunk.lane.bits;
                 predict(&mut self.blocks[..count], units, &mut self.predictors);
@@ -303,8 +316,9 @@ impl<'s> Strand<'s> {
     /// Decodes a chunk with libjpeg's rules for damage; returns whether the data ended in it.
     fn decode_scalar(&mut self, count: usize) -> bool {
         let units = self.plan.units();
+        let lane_was_here = self.has_lane();
         let blocks = &mut self.blocks[..count];
-        if self.schedule.is_some() {
+        if lane_was_here {
             blocks.fill(Block::ZERO);
         }
         let mut bits = Bits::resume(self.input.segment(), self.input.position);
@@ -414,7 +428,7 @@ fn predict(blocks: &mut [Block], units: &[Unit], predictors: &mut [i32; 4]) {
 }
 
 /// Where the blocks of a row of MCUs go.
-fn places(plan: &Plan, crop: &Crop, places: &mut Vec<Place>) {
+fn fill_places(plan: &Plan, crop: &Crop, places: &mut Vec<Place>) {
     places.clear();
     let components = plan.layout.components();
     let wanted: [_; 4] = std::array::from_fn(|index| match components.get(index) {

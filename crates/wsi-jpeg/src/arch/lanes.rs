@@ -12,10 +12,10 @@
 
 use std::cell::Cell;
 use std::hint::select_unpredictable;
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::Kernels;
-use crate::codes::{Codes, END, ENTRIES, LENGTH, Lookup, SECOND, WINDOW};
+use crate::codes::{Codes, END, ENTRIES, LENGTH, SECOND, WINDOW};
 use crate::huffman::{BitPosition, Bits, PADDING, extend};
 use crate::idct::Block;
 
@@ -29,34 +29,30 @@ const AC_BIT: usize = ENTRIES * size_of::<u32>();
 
 /// Which look-ups the blocks of a chunk take.
 #[derive(Debug)]
-pub(crate) struct Schedule<'c> {
+pub(crate) struct Schedule {
     /// DC look-up of each block, and of one more.
     tables: [*const u32; CHUNK_BLOCKS + 1],
-    /// Codes of the blocks of one MCU.
-    codes: [&'c Codes; 10],
-    blocks_per_mcu: usize,
-    lookups: PhantomData<&'c Lookup>,
+    /// Codes of the blocks of one MCU; the tables are theirs.
+    codes: Box<[Arc<Codes>]>,
 }
 
-impl<'c> Schedule<'c> {
-    /// The schedule of MCUs whose blocks have these codes; at most 10 of them.
-    pub(crate) fn new(codes: impl Iterator<Item = &'c Codes> + Clone) -> Option<Self> {
-        let blocks_per_mcu = codes.clone().count().min(10);
-        let first = codes.clone().next()?;
-        let mut schedule = Self {
-            tables: [std::ptr::null(); CHUNK_BLOCKS + 1],
-            codes: [first; 10],
-            blocks_per_mcu,
-            lookups: PhantomData,
-        };
-        for (to, codes) in schedule.codes.iter_mut().zip(codes.clone()) {
-            *to = codes;
+// SAFETY: the pointers lead to look-ups that `codes` keeps alive and that nobody changes.
+unsafe impl Send for Schedule {}
+// SAFETY: as above.
+unsafe impl Sync for Schedule {}
+
+impl Schedule {
+    /// The schedule of MCUs whose blocks have these codes; none for MCUs without blocks.
+    pub(crate) fn new(codes: Box<[Arc<Codes>]>) -> Option<Self> {
+        if codes.is_empty() {
+            return None;
         }
-        for (table, codes) in schedule.tables.iter_mut().zip(codes.cycle()) {
+        let mut tables = [std::ptr::null(); CHUNK_BLOCKS + 1];
+        for (table, codes) in tables.iter_mut().zip(codes.iter().cycle()) {
             // Of the whole look-up, not of its DC half: AC entries are reached from here.
             *table = std::ptr::from_ref(codes.lookup()).cast();
         }
-        Some(schedule)
+        Some(Self { tables, codes })
     }
 }
 
@@ -73,7 +69,7 @@ pub(crate) struct LaneState {
 /// One stream's share of a call: its data, its chunk, and where it stands.
 #[derive(Debug)]
 pub(crate) struct Lane<'l> {
-    schedule: &'l Schedule<'l>,
+    schedule: &'l Schedule,
     /// The segment with its padding.
     segment: &'l [u8],
     /// The blocks of the chunk, zero where the lane has not been.
@@ -85,7 +81,7 @@ impl<'l> Lane<'l> {
     /// # Panics
     /// If the segment is shorter than its padding, or there are more blocks than a chunk has.
     pub(crate) fn new(
-        schedule: &'l Schedule<'l>,
+        schedule: &'l Schedule,
         segment: &'l [u8],
         blocks: &'l mut [Block],
         state: &'l mut LaneState,
@@ -149,7 +145,7 @@ impl<'l> Lane<'l> {
 /// What a lane may touch.
 #[derive(Debug)]
 struct Bounds<'l> {
-    schedule: &'l Schedule<'l>,
+    schedule: &'l Schedule,
     segment: &'l [u8],
     /// The last place in the segment that 8 bytes may be read from.
     limit: *const u8,
@@ -272,7 +268,7 @@ unsafe fn rare(r: &mut Registers, entry: u32, first: *mut i16, bounds: &Bounds<'
 fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     let at = (r.at.addr() - bounds.start.addr()) / size_of::<i16>();
     let (block, mut k) = (at / 64, at % 64);
-    let codes = bounds.schedule.codes[block % bounds.schedule.blocks_per_mcu];
+    let codes = &bounds.schedule.codes[block % bounds.schedule.codes.len()];
     let position = BitPosition {
         next: r.next.addr() - bounds.segment.as_ptr().addr(),
         buffer: r.buffer,
