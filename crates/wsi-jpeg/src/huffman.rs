@@ -289,8 +289,14 @@ impl<'a> Bits<'a> {
 /// `jpeg_fill_bit_buffer`).
 pub(crate) fn unstuff(data: &[u8], from: usize, out: &mut Vec<u8>) -> (usize, Option<u8>) {
     out.clear();
-    let mut at = from.min(data.len());
-    let end = loop {
+    let end = unstuff_rest(data, from.min(data.len()), out);
+    out.extend_from_slice(&[0; PADDING]);
+    end
+}
+
+/// Goes on with [`unstuff`] at `at`, without the padding.
+pub(crate) fn unstuff_rest(data: &[u8], mut at: usize, out: &mut Vec<u8>) -> (usize, Option<u8>) {
+    loop {
         let rest = &data[at..];
         let plain = find_ff(rest);
         out.extend_from_slice(&rest[..plain]);
@@ -306,9 +312,7 @@ pub(crate) fn unstuff(data: &[u8], from: usize, out: &mut Vec<u8>) -> (usize, Op
             }
             Some(&marker) => break (at + 1, Some(marker)),
         }
-    };
-    out.extend_from_slice(&[0; PADDING]);
-    end
+    }
 }
 
 /// Index of the first 0xFF, or the length.

@@ -202,7 +202,8 @@ fn descale<const SHIFT: u32>(value: i32) -> i32 {
     value.wrapping_add(1 << (SHIFT - 1)) >> SHIFT
 }
 
-fn dc_only(block: &Block, quant: &Multipliers) -> u8 {
+/// The one sample value of a block without AC coefficients.
+pub(crate) fn dc_only(block: &Block, quant: &Multipliers) -> u8 {
     let dc = block[0].wrapping_mul(quant[0]).wrapping_shl(2);
     level((i32::from(dc) + 16) >> 5)
 }

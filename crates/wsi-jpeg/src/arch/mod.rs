@@ -5,6 +5,8 @@
 
 #![allow(unsafe_code, reason = "vector loads and stores, and look-ups without bounds checks")]
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub(crate) mod lanes;
 
 use crate::color::{self, Order};
@@ -90,41 +92,83 @@ impl Kernels {
         }
     }
 
+    /// Copies a data segment without its stuffing, see [`huffman::unstuff`].
     pub(crate) fn unstuff(
         self,
         data: &[u8],
         from: usize,
         out: &mut Vec<u8>,
     ) -> (usize, Option<u8>) {
-        huffman::unstuff(data, from, out)
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `available` has seen the features of this set; so in all that follow.
+            Set::Avx512 => unsafe { avx512::unstuff::unstuff(data, from, out) },
+            _ => huffman::unstuff(data, from, out),
+        }
     }
 
+    /// Transforms the blocks of a chunk, each to its place, and zeroes them: [`idct::transform`].
     pub(crate) fn transform(
         self,
         blocks: &mut [Block],
         places: &[Place],
         targets: &mut [Target<'_>],
     ) {
-        idct::transform(blocks, places, targets);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::idct::transform(blocks, places, targets) },
+            _ => idct::transform(blocks, places, targets),
+        }
     }
 
+    /// Upsamples both ways: [`upsample::both`].
     pub(crate) fn both(self, near: &[u8], far: &[u8], sums: &mut [u16], out: &mut [u8]) {
-        upsample::both(near, far, sums, out);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::rows::both(near, far, out) },
+            _ => upsample::both(near, far, sums, out),
+        }
     }
 
+    /// Upsamples across: [`upsample::across`].
     pub(crate) fn across(self, row: &[u8], out: &mut [u8]) {
-        upsample::across(row, out);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::rows::across(row, out) },
+            _ => upsample::across(row, out),
+        }
     }
 
+    /// Upsamples down: [`upsample::down`].
     pub(crate) fn down(self, near: &[u8], far: &[u8], lower: bool, out: &mut [u8]) {
-        upsample::down(near, far, lower, out);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::rows::down(near, far, lower, out) },
+            _ => upsample::down(near, far, lower, out),
+        }
     }
 
+    /// Converts a row from `YCbCr` to pixels: [`color::ycc_row`].
     pub(crate) fn ycc_row(self, order: Order, rows: [&[u8]; 3], out: &mut [u8]) {
-        color::ycc_row(order, rows, 8, out);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::rows::ycc_row(order, rows, out) },
+            _ => color::ycc_row(order, rows, 8, out),
+        }
     }
 
+    /// Three rows to pixels: [`color::interleave`].
     pub(crate) fn interleave_row(self, order: Order, rows: [&[u8]; 3], out: &mut [u8]) {
-        color::interleave(order, rows, out);
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
+            Set::Avx512 => unsafe { avx512::rows::interleave_row(order, rows, out) },
+            _ => color::interleave(order, rows, out),
+        }
     }
 }

@@ -1,0 +1,435 @@
+//! The inverse transform, two blocks at a time.
+//!
+//! Coefficients come in zigzag order. One permutation of the two registers of a block brings them
+//! into the pairs that a multiply-add of 16-bit pairs wants, for all columns at once: `(x0, x4)`,
+//! `(x2, x6)`, `(x7, x1)`, `(x3, x5)`. Both passes then are the sums of
+//! [`idct`](crate::idct), with the rounding as the value that the sums start from.
+
+#![allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "bit patterns of constants, and samples after saturation"
+)]
+
+use std::arch::x86_64::*;
+
+use crate::idct::{self, Block, Multipliers, Place, Target};
+use crate::tables::ZIGZAG_ORDER;
+
+/// Indices for a permutation of 32 words out of two registers.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Words([i16; 32]);
+
+/// Indices for a permutation of 64 bytes out of two registers.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bytes([u8; 64]);
+
+/// Rows or columns that are multiplied together: of the even and of the odd half.
+const EVEN: [(usize, usize); 2] = [(0, 4), (2, 6)];
+const ODD: [(usize, usize); 2] = [(7, 1), (3, 5)];
+
+/// From zigzag order to the pairs of rows of all 8 columns, 8 pairs for each of two pairs of rows.
+const fn pair_rows(rows: [(usize, usize); 2]) -> Words {
+    let mut words = [0; 32];
+    let mut pair = 0;
+    while pair < 2 {
+        let mut column = 0;
+        while column < 8 {
+            let at = pair * 16 + column * 2;
+            words[at] = ZIGZAG_ORDER[rows[pair].0 * 8 + column] as i16;
+            words[at + 1] = ZIGZAG_ORDER[rows[pair].1 * 8 + column] as i16;
+            column += 1;
+        }
+        pair += 1;
+    }
+    Words(words)
+}
+
+/// From the first pass to the pairs of columns of four rows, for both blocks.
+///
+/// The first pass packs two rows to a register: in each 128-bit lane 4 columns of the one, then of
+/// the other; lanes 0 and 1 are the first block, 2 and 3 the second.
+const fn pair_columns(columns: [(usize, usize); 2]) -> Words {
+    const fn word(row: usize, column: usize, block: usize) -> i16 {
+        let lane = block * 2 + column / 4;
+        ((row / 2) * 32 + lane * 8 + (row % 2) * 4 + column % 4) as i16
+    }
+    let mut words = [0; 32];
+    let mut block = 0;
+    while block < 2 {
+        let mut pair = 0;
+        while pair < 2 {
+            let mut row = 0;
+            while row < 4 {
+                let at = (block * 2 + pair) * 8 + row * 2;
+                words[at] = word(row, columns[pair].0, block);
+                words[at + 1] = word(row, columns[pair].1, block);
+                row += 1;
+            }
+            pair += 1;
+        }
+        block += 1;
+    }
+    Words(words)
+}
+
+/// From the second pass to the 64 samples of a block, row by row.
+const fn samples(block: usize) -> Bytes {
+    let mut bytes = [0; 64];
+    let mut row = 0;
+    while row < 8 {
+        let mut column = 0;
+        while column < 8 {
+            let lane = (row / 4) * 2 + block;
+            let at = (column / 4) * 64 + lane * 16 + (column % 4) * 4 + row % 4;
+            bytes[row * 8 + column] = at as u8;
+            column += 1;
+        }
+        row += 1;
+    }
+    Bytes(bytes)
+}
+
+static ROWS_EVEN: Words = pair_rows(EVEN);
+static ROWS_ODD: Words = pair_rows(ODD);
+static COLUMNS_EVEN: Words = pair_columns(EVEN);
+static COLUMNS_ODD: Words = pair_columns(ODD);
+static SAMPLES: [Bytes; 2] = [samples(0), samples(1)];
+
+/// A bit for each zigzag index in these rows.
+const fn rows_bits(rows: &[usize]) -> u64 {
+    let mut bits = 0;
+    let mut row = 0;
+    while row < rows.len() {
+        let mut column = 0;
+        while column < 8 {
+            bits |= 1 << ZIGZAG_ORDER[rows[row] * 8 + column];
+            column += 1;
+        }
+        row += 1;
+    }
+    bits
+}
+
+/// What must hold something for the first pass to be a transform, see [`idct`].
+const NOT_FLAT_8: u64 = rows_bits(&[1, 2, 3, 4, 5, 6, 7]);
+const NOT_FLAT_4: u64 = rows_bits(&[1, 2, 3, 5, 6, 7]);
+
+/// Blocks that wait for a partner.
+const LIST: usize = 128;
+
+/// See [`Kernels::transform`](super::super::Kernels::transform).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
+pub(in crate::arch) fn transform(
+    blocks: &mut [Block],
+    places: &[Place],
+    targets: &mut [Target<'_>],
+) {
+    for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
+        // Numbers of the blocks with AC coefficients: 8 x 8 from the front, 4 x 4 from the back.
+        let mut list = [0_u8; LIST];
+        let (mut eights, mut fours) = (0, LIST);
+        for (number, (block, place)) in blocks.iter_mut().zip(places).enumerate() {
+            let Some(target) = targets.get_mut(usize::from(place.component)) else {
+                *block = Block::ZERO;
+                continue;
+            };
+            let bits = nonzero(block);
+            if place.offset == Place::SKIP {
+                *block = Block::ZERO;
+            } else if target.size >= 4 && bits & !1 == 0 {
+                let sample = idct::dc_only(block, target.quant);
+                block[0] = 0;
+                fill(target, place, sample);
+            } else if target.size == 8 && is_tame(block, bits & NOT_FLAT_8, target.quant) {
+                list[eights] = number as u8;
+                eights += 1;
+            } else if target.size == 4 && is_tame(block, bits & NOT_FLAT_4, target.quant) {
+                fours -= 1;
+                list[fours] = number as u8;
+            } else {
+                let out = &mut target.samples[place.offset as usize..];
+                idct::transform_8_bit(target.size, block, target.quant, out, target.stride);
+                *block = Block::ZERO;
+            }
+        }
+        pairs::<8>(&list[..eights], blocks, places, targets);
+        pairs::<4>(&list[fours..], blocks, places, targets);
+    }
+}
+
+/// A bit for each coefficient that is not zero, by zigzag index.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn nonzero(block: &Block) -> u64 {
+    let (low, high) = load(block);
+    u64::from(_mm512_test_epi16_mask(low, low))
+        | u64::from(_mm512_test_epi16_mask(high, high)) << 32
+}
+
+/// Whether the first pass, which saturates, gives what the wrapping shift of a flat block gives.
+#[inline(always)]
+fn is_tame(block: &Block, not_flat: u64, quant: &Multipliers) -> bool {
+    const FIRST_ROW: [usize; 8] = [0, 1, 5, 6, 14, 15, 27, 28];
+    let small = |at: usize| (-8192..8192).contains(&block[at].wrapping_mul(quant[at]));
+    not_flat != 0 || FIRST_ROW.into_iter().all(small)
+}
+
+#[target_feature(enable = "avx512f")]
+fn load(block: &Block) -> (__m512i, __m512i) {
+    let at = block.as_ptr().cast::<__m512i>();
+    // SAFETY: a block is 128 bytes, aligned to as many.
+    unsafe { (_mm512_load_si512(at), _mm512_load_si512(at.add(1))) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn load_words(words: &Words) -> __m512i {
+    // SAFETY: 64 bytes, aligned to as many.
+    unsafe { _mm512_load_si512(words.0.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn load_bytes(bytes: &Bytes) -> __m512i {
+    // SAFETY: 64 bytes, aligned to as many.
+    unsafe { _mm512_load_si512(bytes.0.as_ptr().cast()) }
+}
+
+/// The samples of a block of `SIZE` rows, as many bytes each.
+#[inline(always)]
+fn rows_of<'t>(target: &'t mut Target<'_>, place: &Place, size: usize) -> (&'t mut [u8], usize) {
+    let (start, stride) = (place.offset as usize, target.stride);
+    let end = start + (size - 1) * stride + size;
+    (&mut target.samples[start..end], stride)
+}
+
+#[inline(always)]
+fn fill(target: &mut Target<'_>, place: &Place, sample: u8) {
+    let size = target.size;
+    let (out, stride) = rows_of(target, place, size);
+    if size == 8 {
+        for row in 0..8 {
+            out[row * stride..row * stride + 8].copy_from_slice(&[sample; 8]);
+        }
+    } else {
+        for row in 0..4 {
+            out[row * stride..row * stride + 4].copy_from_slice(&[sample; 4]);
+        }
+    }
+}
+
+/// Transforms the blocks of a list to `SIZE` x `SIZE` samples and zeroes them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
+fn pairs<const SIZE: usize>(
+    list: &[u8],
+    blocks: &mut [Block],
+    places: &[Place],
+    targets: &mut [Target<'_>],
+) {
+    for pair in list.chunks(2) {
+        let first = usize::from(pair[0]);
+        // The last of an odd number is transformed twice.
+        let second = usize::from(*pair.last().unwrap_or(&pair[0]));
+        let numbers = [first, second];
+        let [a, b] = numbers.map(|number| {
+            let target = &targets[usize::from(places[number].component)];
+            operands(&blocks[number], target.quant)
+        });
+        blocks[first] = Block::ZERO;
+        blocks[second] = Block::ZERO;
+        let input = Operands {
+            p04: _mm512_shuffle_i64x2::<0x44>(a.0, b.0),
+            p26: _mm512_shuffle_i64x2::<0xEE>(a.0, b.0),
+            p71: _mm512_shuffle_i64x2::<0x44>(a.1, b.1),
+            p35: _mm512_shuffle_i64x2::<0xEE>(a.1, b.1),
+        };
+        if SIZE == 8 {
+            let (columns0, columns4) = eight(&input);
+            for (number, samples) in numbers.into_iter().zip(&SAMPLES) {
+                let all = _mm512_permutex2var_epi8(columns0, load_bytes(samples), columns4);
+                let place = &places[number];
+                let (out, stride) = rows_of(&mut targets[usize::from(place.component)], place, 8);
+                put_8(all, out, stride);
+            }
+        } else {
+            let both = four(&input);
+            let rows = [
+                _mm512_castsi512_si128(both),
+                _mm512_extracti32x4_epi32::<1>(both),
+            ];
+            for (number, rows) in numbers.into_iter().zip(rows) {
+                let place = &places[number];
+                let (out, stride) = rows_of(&mut targets[usize::from(place.component)], place, 4);
+                put_4(rows, out, stride);
+            }
+        }
+    }
+}
+
+/// Writes 8 rows of 8 samples.
+#[target_feature(enable = "avx512f")]
+fn put_8(all: __m512i, out: &mut [u8], stride: usize) {
+    let lanes = [
+        _mm512_castsi512_si128(all),
+        _mm512_extracti32x4_epi32::<1>(all),
+        _mm512_extracti32x4_epi32::<2>(all),
+        _mm512_extracti32x4_epi32::<3>(all),
+    ];
+    for (index, lane) in lanes.into_iter().enumerate() {
+        let at = index * 2 * stride;
+        out[at..at + 8].copy_from_slice(&_mm_cvtsi128_si64(lane).to_le_bytes());
+        let at = at + stride;
+        out[at..at + 8].copy_from_slice(&_mm_extract_epi64::<1>(lane).to_le_bytes());
+    }
+}
+
+/// Writes 4 rows of 4 samples.
+#[target_feature(enable = "avx512f")]
+fn put_4(rows: __m128i, out: &mut [u8], stride: usize) {
+    let rows = [
+        _mm_extract_epi32::<0>(rows),
+        _mm_extract_epi32::<1>(rows),
+        _mm_extract_epi32::<2>(rows),
+        _mm_extract_epi32::<3>(rows),
+    ];
+    for (index, row) in rows.into_iter().enumerate() {
+        let at = index * stride;
+        out[at..at + 4].copy_from_slice(&row.to_le_bytes());
+    }
+}
+
+/// The pairs of one block: of even rows, of odd rows.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn operands(block: &Block, quant: &Multipliers) -> (__m512i, __m512i) {
+    let (low, high) = load(block);
+    let at = quant.as_ptr().cast::<__m512i>();
+    // SAFETY: there are 64 quantisers, 128 bytes.
+    let (quant_low, quant_high) =
+        unsafe { (_mm512_loadu_si512(at), _mm512_loadu_si512(at.add(1))) };
+    let low = _mm512_mullo_epi16(low, quant_low);
+    let high = _mm512_mullo_epi16(high, quant_high);
+    (
+        _mm512_permutex2var_epi16(low, load_words(&ROWS_EVEN), high),
+        _mm512_permutex2var_epi16(low, load_words(&ROWS_ODD), high),
+    )
+}
+
+/// Pairs of 16 columns or rows.
+#[derive(Clone, Copy)]
+struct Operands {
+    p04: __m512i,
+    p26: __m512i,
+    p71: __m512i,
+    p35: __m512i,
+}
+
+/// A pair of factors, for every pair.
+#[target_feature(enable = "avx512f")]
+fn factors(low: i32, high: i32) -> __m512i {
+    _mm512_set1_epi32(high << 16 | (low & 0xFFFF))
+}
+
+/// One pass of the 8-point transform, before the shift; `half` is what rounds it.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn pass_8(x: &Operands, half: __m512i) -> [__m512i; 8] {
+    let dot = |sum, pairs, low, high| _mm512_dpwssd_epi32(sum, pairs, factors(low, high));
+    // The sums of 16 bits wrap, as the reference's do.
+    let swapped = _mm512_rol_epi32::<16>(x.p04);
+    let t0 = dot(half, _mm512_add_epi16(x.p04, swapped), 8192, 0);
+    let t1 = dot(half, _mm512_sub_epi16(x.p04, swapped), 8192, 0);
+    let e0 = dot(t0, x.p26, 10703, 4433);
+    let e3 = dot(t0, x.p26, -10703, -4433);
+    let e1 = dot(t1, x.p26, 4433, -10704);
+    let e2 = dot(t1, x.p26, -4433, 10704);
+
+    let z34 = _mm512_add_epi16(x.p71, x.p35);
+    let s3 = _mm512_madd_epi16(z34, factors(-6436, 9633));
+    let s4 = _mm512_madd_epi16(z34, factors(9633, 6437));
+    let o0 = dot(s4, x.p71, -7373, 4926);
+    let o1 = dot(s3, x.p35, 4177, -20995);
+    let o2 = dot(s4, x.p35, -20995, -4176);
+    let o3 = dot(s3, x.p71, -4927, -7373);
+    [
+        _mm512_add_epi32(e0, o0),
+        _mm512_add_epi32(e1, o1),
+        _mm512_add_epi32(e2, o2),
+        _mm512_add_epi32(e3, o3),
+        _mm512_sub_epi32(e3, o3),
+        _mm512_sub_epi32(e2, o2),
+        _mm512_sub_epi32(e1, o1),
+        _mm512_sub_epi32(e0, o0),
+    ]
+}
+
+/// Shifts and packs two rows to 16 bits with saturation.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pack<const SHIFT: u32>(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_packs_epi32(_mm512_srai_epi32::<SHIFT>(a), _mm512_srai_epi32::<SHIFT>(b))
+}
+
+/// Both passes for two blocks: columns 0 to 3 and 4 to 7 of samples, see [`samples`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn eight(input: &Operands) -> (__m512i, __m512i) {
+    let x = pass_8(input, _mm512_set1_epi32(1 << 10));
+    let (r01, r23) = (pack::<11>(x[0], x[1]), pack::<11>(x[2], x[3]));
+    let (r45, r67) = (pack::<11>(x[4], x[5]), pack::<11>(x[6], x[7]));
+    let (even, odd) = (load_words(&COLUMNS_EVEN), load_words(&COLUMNS_ODD));
+    let upper_even = _mm512_permutex2var_epi16(r01, even, r23);
+    let upper_odd = _mm512_permutex2var_epi16(r01, odd, r23);
+    let lower_even = _mm512_permutex2var_epi16(r45, even, r67);
+    let lower_odd = _mm512_permutex2var_epi16(r45, odd, r67);
+    let rows = Operands {
+        p04: _mm512_shuffle_i64x2::<0x88>(upper_even, lower_even),
+        p26: _mm512_shuffle_i64x2::<0xDD>(upper_even, lower_even),
+        p71: _mm512_shuffle_i64x2::<0x88>(upper_odd, lower_odd),
+        p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd, lower_odd),
+    };
+    let x = pass_8(&rows, _mm512_set1_epi32(1 << 17));
+    let (c01, c23) = (pack::<18>(x[0], x[1]), pack::<18>(x[2], x[3]));
+    let (c45, c67) = (pack::<18>(x[4], x[5]), pack::<18>(x[6], x[7]));
+    let center = _mm512_set1_epi8(-128);
+    (
+        _mm512_xor_si512(_mm512_packs_epi16(c01, c23), center),
+        _mm512_xor_si512(_mm512_packs_epi16(c45, c67), center),
+    )
+}
+
+/// One pass of the transform to 4 samples, before the shift.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn pass_4(x: &Operands, half: __m512i) -> [__m512i; 4] {
+    let dot = |sum, pairs, low, high| _mm512_dpwssd_epi32(sum, pairs, factors(low, high));
+    let e = dot(half, x.p04, 16384, 0);
+    let sum = dot(e, x.p26, 15137, -6270);
+    let difference = dot(e, x.p26, -15137, 6270);
+    let u = _mm512_madd_epi16(x.p71, factors(-4176, 20995));
+    let u = dot(u, x.p35, 7373, -4926);
+    let v = _mm512_madd_epi16(x.p71, factors(-1730, 8697));
+    let v = dot(v, x.p35, -17799, 11893);
+    [
+        _mm512_add_epi32(sum, u),
+        _mm512_add_epi32(difference, v),
+        _mm512_sub_epi32(difference, v),
+        _mm512_sub_epi32(sum, u),
+    ]
+}
+
+/// Both passes to 4 x 4 samples: row by row, the two blocks in the two lowest lanes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn four(input: &Operands) -> __m512i {
+    let x = pass_4(input, _mm512_set1_epi32(1 << 11));
+    let (r01, r23) = (pack::<12>(x[0], x[1]), pack::<12>(x[2], x[3]));
+    let even = _mm512_permutex2var_epi16(r01, load_words(&COLUMNS_EVEN), r23);
+    let odd = _mm512_permutex2var_epi16(r01, load_words(&COLUMNS_ODD), r23);
+    let rows = Operands {
+        p04: _mm512_shuffle_i64x2::<0x88>(even, even),
+        p26: _mm512_shuffle_i64x2::<0xDD>(even, even),
+        p71: _mm512_shuffle_i64x2::<0x88>(odd, odd),
+        p35: _mm512_shuffle_i64x2::<0xDD>(odd, odd),
+    };
+    let x = pass_4(&rows, _mm512_set1_epi32(1 << 18));
+    let (c01, c23) = (pack::<19>(x[0], x[1]), pack::<19>(x[2], x[3]));
+    let columns = _mm512_xor_si512(_mm512_packs_epi16(c01, c23), _mm512_set1_epi8(-128));
+    let turn = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_shuffle_epi8(columns, _mm512_broadcast_i32x4(turn))
+}

@@ -1,0 +1,298 @@
+//! Upsampling and colour, 64 pixels at a time.
+
+#![allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "indices below 128, and bit patterns of constants"
+)]
+
+use std::arch::x86_64::*;
+
+use crate::color::Order;
+
+/// Neighbours of 32 words: of the words before, and of those behind.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Neighbours {
+    left: [i16; 32],
+    right: [i16; 32],
+}
+
+static NEIGHBOURS: Neighbours = {
+    let mut neighbours = Neighbours {
+        left: [0; 32],
+        right: [0; 32],
+    };
+    let mut at = 0;
+    while at < 32 {
+        // Index 32 and up are words of the second register: the part before, or behind.
+        neighbours.left[at] = if at == 0 { 63 } else { at as i16 - 1 };
+        neighbours.right[at] = at as i16 + 1;
+        at += 1;
+    }
+    neighbours
+};
+
+/// From three registers of 64 samples to pixels of three or four bytes.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Interleave {
+    /// For each register of the output: bytes of the first two, then of the third.
+    first_two: [[u8; 64]; 4],
+    third: [[u8; 64]; 4],
+    third_mask: [u64; 4],
+    opaque_mask: [u64; 4],
+}
+
+/// `split`: samples lie as [`ycc`] leaves them, in each lane 8 even ones, then 8 odd ones.
+const fn interleave(bytes_per_pixel: usize, split: bool) -> Interleave {
+    let mut table = Interleave {
+        first_two: [[0; 64]; 4],
+        third: [[0; 64]; 4],
+        third_mask: [0; 4],
+        opaque_mask: [0; 4],
+    };
+    let mut at = 0;
+    while at < 64 * bytes_per_pixel {
+        let (pixel, sample) = (at / bytes_per_pixel, at % bytes_per_pixel);
+        let (register, byte) = (at / 64, at % 64);
+        let half = pixel / 2;
+        let source = if split {
+            half / 8 * 16 + half % 8 + pixel % 2 * 8
+        } else {
+            pixel
+        } as u8;
+        match sample {
+            0 => table.first_two[register][byte] = source,
+            1 => table.first_two[register][byte] = 64 + source,
+            2 => {
+                table.third[register][byte] = source;
+                table.third_mask[register] |= 1 << byte;
+            }
+            _ => table.opaque_mask[register] |= 1 << byte,
+        }
+        at += 1;
+    }
+    table
+}
+
+static PLAIN_3: Interleave = interleave(3, false);
+static PLAIN_4: Interleave = interleave(4, false);
+static SPLIT_3: Interleave = interleave(3, true);
+static SPLIT_4: Interleave = interleave(4, true);
+
+/// The lowest `count` bits.
+#[inline(always)]
+fn mask(count: usize) -> u64 {
+    if count >= 64 {
+        u64::MAX
+    } else {
+        (1 << count) - 1
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn load_index<T>(from: &T) -> __m512i {
+    const { assert!(size_of::<T>() == 64) }
+    // SAFETY: 64 bytes.
+    unsafe { _mm512_loadu_si512(std::ptr::from_ref(from).cast()) }
+}
+
+/// Up to 64 samples, zeros behind them.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load_64(row: &[u8]) -> __m512i {
+    // SAFETY: masked to the length of the row.
+    unsafe { _mm512_maskz_loadu_epi8(mask(row.len()), row.as_ptr().cast()) }
+}
+
+/// Up to 32 samples as words, zeros behind them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn load_32(row: &[u8]) -> __m512i {
+    // SAFETY: masked to the length of the row.
+    let bytes = unsafe { _mm256_maskz_loadu_epi8(mask(row.len()) as u32, row.as_ptr().cast()) };
+    _mm512_cvtepu8_epi16(bytes)
+}
+
+/// Writes as many of the bytes as `out` has, up to 64.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store_64(bytes: __m512i, out: &mut [u8]) {
+    // SAFETY: masked to the length of the slice.
+    unsafe { _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(out.len()), bytes) };
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn times_3(x: __m512i) -> __m512i {
+    _mm512_add_epi16(x, _mm512_add_epi16(x, x))
+}
+
+/// Twin of [`upsample::both`](crate::upsample::both).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+pub(in crate::arch) fn both(near: &[u8], far: &[u8], out: &mut [u8]) {
+    let width = near.len().min(far.len());
+    let sums = |at: usize| {
+        let part = at..(at + 32).min(width);
+        let (near, far) = (load_32(&near[part.clone()]), load_32(&far[part]));
+        _mm512_add_epi16(times_3(near), far)
+    };
+    spread::<8, 7, 4>(width, sums, out);
+}
+
+/// Twin of [`upsample::across`](crate::upsample::across).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+pub(in crate::arch) fn across(row: &[u8], out: &mut [u8]) {
+    let width = row.len();
+    spread::<1, 2, 2>(width, |at| load_32(&row[at..(at + 32).min(width)]), out);
+}
+
+/// Twice as many samples: `(3 x + left + EVEN) >> SHIFT` and `(3 x + right + ODD) >> SHIFT`, each
+/// edge its own neighbour.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+#[inline]
+fn spread<const EVEN: i16, const ODD: i16, const SHIFT: u32>(
+    width: usize,
+    words: impl Fn(usize) -> __m512i,
+    out: &mut [u8],
+) {
+    if width == 0 {
+        return;
+    }
+    let out = &mut out[..2 * width];
+    let (left, right) = (load_index(&NEIGHBOURS.left), load_index(&NEIGHBOURS.right));
+    let (even, odd) = (_mm512_set1_epi16(EVEN), _mm512_set1_epi16(ODD));
+    let mut here = words(0);
+    let mut before = _mm512_broadcastw_epi16(_mm512_castsi512_si128(here));
+    for (step, out) in out.chunks_mut(64).enumerate() {
+        let at = step * 32;
+        let left_count = width - at;
+        let mut behind = here;
+        if left_count > 32 {
+            behind = words(at + 32);
+        } else {
+            // The last word is repeated behind itself.
+            let last = _mm512_set1_epi16(left_count as i16 - 1);
+            let repeated = _mm512_permutexvar_epi16(last, here);
+            if left_count == 32 {
+                behind = repeated;
+            } else {
+                here = _mm512_mask_mov_epi16(here, 1 << left_count, repeated);
+            }
+        }
+        let x = times_3(here);
+        let lefts = _mm512_permutex2var_epi16(here, left, before);
+        let rights = _mm512_permutex2var_epi16(here, right, behind);
+        let low = _mm512_srli_epi16::<SHIFT>(_mm512_add_epi16(_mm512_add_epi16(x, even), lefts));
+        let high = _mm512_srli_epi16::<SHIFT>(_mm512_add_epi16(_mm512_add_epi16(x, odd), rights));
+        store_64(_mm512_or_si512(low, _mm512_slli_epi16::<8>(high)), out);
+        before = here;
+        here = behind;
+    }
+}
+
+/// Twin of [`upsample::down`](crate::upsample::down).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(in crate::arch) fn down(near: &[u8], far: &[u8], lower: bool, out: &mut [u8]) {
+    let round = _mm512_set1_epi16(if lower { 2 } else { 1 });
+    for ((near, far), out) in near.chunks(32).zip(far.chunks(32)).zip(out.chunks_mut(32)) {
+        let sum = _mm512_add_epi16(times_3(load_32(near)), load_32(far));
+        let words = _mm512_srli_epi16::<2>(_mm512_add_epi16(sum, round));
+        let count = near.len().min(out.len());
+        let bytes = _mm512_cvtepi16_epi8(words);
+        // SAFETY: masked to the length of the slice.
+        unsafe { _mm256_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(count) as u32, bytes) };
+    }
+}
+
+/// Twin of [`color::ycc_row`](crate::color::ycc_row).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+pub(in crate::arch) fn ycc_row(order: Order, [y, cb, cr]: [&[u8]; 3], out: &mut [u8]) {
+    let (low_byte, center) = (_mm512_set1_epi16(255), _mm512_set1_epi16(128));
+    let parts = y.chunks(64).zip(cb.chunks(64)).zip(cr.chunks(64));
+    each_64(order, out, parts, &SPLIT_3, &SPLIT_4, |((y, cb), cr)| {
+        let (y, cb, cr) = (load_64(y), load_64(cb), load_64(cr));
+        let even = |x| _mm512_and_si512(x, low_byte);
+        let odd = |x| _mm512_srli_epi16::<8>(x);
+        let centered = |x| _mm512_sub_epi16(x, center);
+        let a = ycc(even(y), centered(even(cb)), centered(even(cr)));
+        let b = ycc(odd(y), centered(odd(cb)), centered(odd(cr)));
+        [
+            _mm512_packus_epi16(a[0], b[0]),
+            _mm512_packus_epi16(a[1], b[1]),
+            _mm512_packus_epi16(a[2], b[2]),
+        ]
+    });
+}
+
+/// Twin of [`color::interleave`](crate::color::interleave).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+pub(in crate::arch) fn interleave_row(order: Order, [a, b, c]: [&[u8]; 3], out: &mut [u8]) {
+    let parts = a.chunks(64).zip(b.chunks(64)).zip(c.chunks(64));
+    each_64(order, out, parts, &PLAIN_3, &PLAIN_4, |((a, b), c)| {
+        [load_64(a), load_64(b), load_64(c)]
+    });
+}
+
+/// Converts 32 pixels, see [`color`](crate::color): `cb` and `cr` less their centre.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn ycc(y: __m512i, cb: __m512i, cr: __m512i) -> [__m512i; 3] {
+    // Whole multiples of 65536 are taken out of the factors; what is left fits a rounding product.
+    let scaled = |x, factor| _mm512_add_epi16(x, _mm512_mulhrs_epi16(x, _mm512_set1_epi16(factor)));
+    let red = _mm512_add_epi16(y, scaled(cr, 13172));
+    let blue = _mm512_add_epi16(y, scaled(cb, 25297));
+    let (half, factors) = (
+        _mm512_set1_epi32(1 << 15),
+        _mm512_set1_epi32(18734 << 16 | (-22554 & 0xFFFF)),
+    );
+    let sum = |pairs| _mm512_srai_epi32::<16>(_mm512_dpwssd_epi32(half, pairs, factors));
+    let low = sum(_mm512_unpacklo_epi16(cb, cr));
+    let high = sum(_mm512_unpackhi_epi16(cb, cr));
+    let green = _mm512_sub_epi16(_mm512_add_epi16(y, _mm512_packs_epi32(low, high)), cr);
+    [red, green, blue]
+}
+
+/// Writes the pixels of `parts`, 64 at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[inline]
+fn each_64<P>(
+    order: Order,
+    out: &mut [u8],
+    parts: impl Iterator<Item = P>,
+    three: &Interleave,
+    four: &Interleave,
+    planes: impl Fn(P) -> [__m512i; 3],
+) {
+    let swap = matches!(order, Order::Bgr | Order::Bgra);
+    let ordered = |part| {
+        let [r, g, b] = planes(part);
+        if swap { [b, g, r] } else { [r, g, b] }
+    };
+    match order {
+        Order::Rgb | Order::Bgr => {
+            for (part, out) in parts.zip(out.chunks_mut(64 * 3)) {
+                pixels::<3>(ordered(part), three, out);
+            }
+        }
+        Order::Rgba | Order::Bgra => {
+            for (part, out) in parts.zip(out.chunks_mut(64 * 4)) {
+                pixels::<4>(ordered(part), four, out);
+            }
+        }
+    }
+}
+
+/// Writes up to 64 pixels.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn pixels<const BYTES: usize>([a, b, c]: [__m512i; 3], table: &Interleave, out: &mut [u8]) {
+    let mut rest = out;
+    for register in 0..BYTES {
+        let two = _mm512_permutex2var_epi8(a, load_index(&table.first_two[register]), b);
+        let third = load_index(&table.third[register]);
+        let mut all = _mm512_mask_permutexvar_epi8(two, table.third_mask[register], third, c);
+        if BYTES == 4 {
+            let opaque = table.opaque_mask[register];
+            all = _mm512_mask_mov_epi8(all, opaque, _mm512_set1_epi8(-1));
+        }
+        let (now, later) = rest.split_at_mut(rest.len().min(64));
+        store_64(all, now);
+        rest = later;
+    }
+}
