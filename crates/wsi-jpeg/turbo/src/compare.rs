@@ -350,11 +350,15 @@ pub fn count(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Fails if anything went wrong, and shows the beginning of it.
+/// Fails if anything went wrong, and shows the beginning of it; all of it goes to the file that
+/// `WSI_TURBO_REPORT` names.
 ///
 /// # Panics
 /// If `wrong` is not empty.
 pub fn assert_none(wrong: &[String]) {
+    if let Some(path) = std::env::var_os("WSI_TURBO_REPORT") {
+        std::fs::write(path, wrong.join("\n")).expect("a writable report");
+    }
     let shown = &wrong[..wrong.len().min(12)];
     assert!(
         wrong.is_empty(),
