@@ -24,7 +24,8 @@ pub fn folder() -> Option<PathBuf> {
 /// The root of the project.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(3).unwrap_or(package).to_path_buf()
 }
 
 /// All files below a folder, in order.

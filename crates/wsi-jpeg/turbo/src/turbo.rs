@@ -94,7 +94,7 @@ impl Turbo {
         Ok((width as usize, height as usize))
     }
 
-    /// Decodes a picture, unless it has more than `most` pixels.
+    /// Decodes a picture by itself, unless it has more than `most` pixels.
     ///
     /// # Panics
     /// If libjpeg-turbo has no such format.
@@ -105,6 +105,8 @@ impl Turbo {
         format: PixelFormat,
         most: usize,
     ) -> Decoded {
+        // A decompressor keeps the tables of the pictures before and lends them to one without.
+        *self = Self::new();
         let failed = |message| Decoded {
             ending: Ending::Failed(message),
             width: 0,

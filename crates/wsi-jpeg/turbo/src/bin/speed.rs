@@ -351,10 +351,10 @@ fn measure(set: &Set, task: Task, repetitions: usize) -> Vec<Vec<f64>> {
     let mut outputs: Outputs = [0, 1].map(|_| vec![0; set.side * set.side * PIXEL]);
     check(set, task, &mut ways, &mut outputs);
     let pairs = set.tiles.len() / 2;
-    let mut times = vec![vec![Vec::with_capacity(repetitions); pairs]; ways.len()];
+    let mut times = vec![vec![Vec::with_capacity(repetitions); ways.len()]; pairs];
     let mut turn = 0;
     for _ in 0..repetitions {
-        for pair in 0..pairs {
+        for (pair, times) in times.iter_mut().enumerate() {
             turn += 1;
             for order in 0..ways.len() {
                 let number = (turn + order) % ways.len();
@@ -365,14 +365,17 @@ fn measure(set: &Set, task: Task, repetitions: usize) -> Vec<Vec<f64>> {
                     (way.run)(tiles, &mut outputs);
                     black_box(&outputs);
                 }
-                times[number][pair].push(started.elapsed().as_secs_f64() / 2.0);
+                times[number].push(started.elapsed().as_secs_f64() / 2.0);
             }
         }
     }
-    times
-        .iter_mut()
-        .map(|of_way| of_way.iter_mut().map(|of_pair| median(of_pair)).collect())
-        .collect()
+    let of_way = |way: usize| {
+        times
+            .iter_mut()
+            .map(|times| median(&mut times[way]))
+            .collect()
+    };
+    (0..ways.len()).map(of_way).collect()
 }
 
 /// Every way gives the pixels of the first, which is libjpeg-turbo.
