@@ -143,22 +143,37 @@ pub(in crate::arch) fn transform(
             } else if target.size >= 4 && bits & !1 == 0 {
                 let sample = idct::dc_only(block, target.quant);
                 block[0] = 0;
-                fill(target, place, sample);
-            } else if target.size == 8 && is_tame(block, bits & NOT_FLAT_8, target.quant) {
+                if target.size == 8 {
+                    fill(destination(target, place, 8), 8, sample);
+                } else {
+                    fill(destination(target, place, 4), 4, sample);
+                }
+            } else if target.size == 8
+                && (bits & NOT_FLAT_8 != 0 || is_tame(block, target.quant))
+            {
                 list[eights] = number as u8;
                 eights += 1;
-            } else if target.size == 4 && is_tame(block, bits & NOT_FLAT_4, target.quant) {
+            } else if target.size == 4
+                && (bits & NOT_FLAT_4 != 0 || is_tame(block, target.quant))
+            {
                 fours -= 1;
                 list[fours] = number as u8;
             } else {
-                let out = &mut target.samples[place.offset as usize..];
-                idct::transform_8_bit(target.size, block, target.quant, out, target.stride);
-                *block = Block::ZERO;
+                scalar(block, place, target);
             }
         }
         pairs::<8>(&list[..eights], blocks, places, targets);
         pairs::<4>(&list[fours..], blocks, places, targets);
     }
+}
+
+/// The blocks that are too rare for vectors.
+#[cold]
+#[inline(never)]
+fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
+    let out = &mut target.samples[place.offset as usize..];
+    idct::transform_8_bit(target.size, block, target.quant, out, target.stride);
+    *block = Block::ZERO;
 }
 
 /// A bit for each coefficient that is not zero, by zigzag index.
@@ -170,11 +185,12 @@ fn nonzero(block: &Block) -> u64 {
 }
 
 /// Whether the first pass, which saturates, gives what the wrapping shift of a flat block gives.
-#[inline(always)]
-fn is_tame(block: &Block, not_flat: u64, quant: &Multipliers) -> bool {
+#[cold]
+#[inline(never)]
+fn is_tame(block: &Block, quant: &Multipliers) -> bool {
     const FIRST_ROW: [usize; 8] = [0, 1, 5, 6, 14, 15, 27, 28];
     let small = |at: usize| (-8192..8192).contains(&block[at].wrapping_mul(quant[at]));
-    not_flat != 0 || FIRST_ROW.into_iter().all(small)
+    FIRST_ROW.into_iter().all(small)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -196,25 +212,38 @@ fn load_bytes(bytes: &Bytes) -> __m512i {
     unsafe { _mm512_load_si512(bytes.0.as_ptr().cast()) }
 }
 
-/// The samples of a block of `SIZE` rows, as many bytes each.
-#[inline(always)]
-fn rows_of<'t>(target: &'t mut Target<'_>, place: &Place, size: usize) -> (&'t mut [u8], usize) {
-    let (start, stride) = (place.offset as usize, target.stride);
-    let end = start + (size - 1) * stride + size;
-    (&mut target.samples[start..end], stride)
+/// Where the rows of a block go.
+#[derive(Clone, Copy)]
+struct Destination {
+    /// `size` rows of as many bytes, `stride` apart, can be written from here.
+    first: *mut u8,
+    stride: usize,
 }
 
+/// Checks that a block of `size` rows has its place.
 #[inline(always)]
-fn fill(target: &mut Target<'_>, place: &Place, sample: u8) {
-    let size = target.size;
-    let (out, stride) = rows_of(target, place, size);
-    if size == 8 {
-        for row in 0..8 {
-            out[row * stride..row * stride + 8].copy_from_slice(&[sample; 8]);
-        }
-    } else {
-        for row in 0..4 {
-            out[row * stride..row * stride + 4].copy_from_slice(&[sample; 4]);
+fn destination(target: &mut Target<'_>, place: &Place, size: usize) -> Destination {
+    let (start, stride) = (place.offset as usize, target.stride);
+    let rows = &mut target.samples[start..];
+    assert!((size - 1) * stride + size <= rows.len(), "a block outside its plane");
+    Destination {
+        first: rows.as_mut_ptr(),
+        stride,
+    }
+}
+
+/// Sets all samples of a block of `size` rows, 8 or 4.
+#[inline(always)]
+fn fill(to: Destination, size: usize, sample: u8) {
+    for row in 0..size {
+        let at = to.first.wrapping_add(row * to.stride);
+        // SAFETY: `destination` has checked it.
+        unsafe {
+            if size == 8 {
+                at.cast::<[u8; 8]>().write([sample; 8]);
+            } else {
+                at.cast::<[u8; 4]>().write([sample; 4]);
+            }
         }
     }
 }
@@ -249,8 +278,8 @@ fn pairs<const SIZE: usize>(
             for (number, samples) in numbers.into_iter().zip(&SAMPLES) {
                 let all = _mm512_permutex2var_epi8(columns0, load_bytes(samples), columns4);
                 let place = &places[number];
-                let (out, stride) = rows_of(&mut targets[usize::from(place.component)], place, 8);
-                put_8(all, out, stride);
+                let target = &mut targets[usize::from(place.component)];
+                put_8(all, destination(target, place, 8));
             }
         } else {
             let both = four(&input);
@@ -260,8 +289,8 @@ fn pairs<const SIZE: usize>(
             ];
             for (number, rows) in numbers.into_iter().zip(rows) {
                 let place = &places[number];
-                let (out, stride) = rows_of(&mut targets[usize::from(place.component)], place, 4);
-                put_4(rows, out, stride);
+                let target = &mut targets[usize::from(place.component)];
+                put_4(rows, destination(target, place, 4));
             }
         }
     }
@@ -269,7 +298,7 @@ fn pairs<const SIZE: usize>(
 
 /// Writes 8 rows of 8 samples.
 #[target_feature(enable = "avx512f")]
-fn put_8(all: __m512i, out: &mut [u8], stride: usize) {
+fn put_8(all: __m512i, to: Destination) {
     let lanes = [
         _mm512_castsi512_si128(all),
         _mm512_extracti32x4_epi32::<1>(all),
@@ -277,16 +306,18 @@ fn put_8(all: __m512i, out: &mut [u8], stride: usize) {
         _mm512_extracti32x4_epi32::<3>(all),
     ];
     for (index, lane) in lanes.into_iter().enumerate() {
-        let at = index * 2 * stride;
-        out[at..at + 8].copy_from_slice(&_mm_cvtsi128_si64(lane).to_le_bytes());
-        let at = at + stride;
-        out[at..at + 8].copy_from_slice(&_mm_extract_epi64::<1>(lane).to_le_bytes());
+        let at = to.first.wrapping_add(index * 2 * to.stride);
+        // SAFETY: `destination` has checked that 8 rows of 8 bytes can be written.
+        unsafe {
+            _mm_storel_epi64(at.cast(), lane);
+            _mm_storeh_pd(at.wrapping_add(to.stride).cast(), _mm_castsi128_pd(lane));
+        }
     }
 }
 
 /// Writes 4 rows of 4 samples.
 #[target_feature(enable = "avx512f")]
-fn put_4(rows: __m128i, out: &mut [u8], stride: usize) {
+fn put_4(rows: __m128i, to: Destination) {
     let rows = [
         _mm_extract_epi32::<0>(rows),
         _mm_extract_epi32::<1>(rows),
@@ -294,8 +325,9 @@ fn put_4(rows: __m128i, out: &mut [u8], stride: usize) {
         _mm_extract_epi32::<3>(rows),
     ];
     for (index, row) in rows.into_iter().enumerate() {
-        let at = index * stride;
-        out[at..at + 4].copy_from_slice(&row.to_le_bytes());
+        let at = to.first.wrapping_add(index * to.stride);
+        // SAFETY: `destination` has checked that 4 rows of 4 bytes can be written.
+        unsafe { at.cast::<i32>().write_unaligned(row) };
     }
 }
 

@@ -98,26 +98,42 @@ fn load_index<T>(from: &T) -> __m512i {
     unsafe { _mm512_loadu_si512(std::ptr::from_ref(from).cast()) }
 }
 
+// Masked stores are slow on Zen 4, so whole registers go without a mask.
+
 /// Up to 64 samples, zeros behind them.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn load_64(row: &[u8]) -> __m512i {
-    // SAFETY: masked to the length of the row.
-    unsafe { _mm512_maskz_loadu_epi8(mask(row.len()), row.as_ptr().cast()) }
+    match row.first_chunk::<64>() {
+        // SAFETY: 64 bytes.
+        Some(all) => unsafe { _mm512_loadu_si512(all.as_ptr().cast()) },
+        // SAFETY: masked to the length of the row.
+        None => unsafe { _mm512_maskz_loadu_epi8(mask(row.len()), row.as_ptr().cast()) },
+    }
 }
 
 /// Up to 32 samples as words, zeros behind them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn load_32(row: &[u8]) -> __m512i {
-    // SAFETY: masked to the length of the row.
-    let bytes = unsafe { _mm256_maskz_loadu_epi8(mask(row.len()) as u32, row.as_ptr().cast()) };
+    let bytes = match row.first_chunk::<32>() {
+        // SAFETY: 32 bytes.
+        Some(all) => unsafe { _mm256_loadu_si256(all.as_ptr().cast()) },
+        // SAFETY: masked to the length of the row.
+        None => unsafe { _mm256_maskz_loadu_epi8(mask(row.len()) as u32, row.as_ptr().cast()) },
+    };
     _mm512_cvtepu8_epi16(bytes)
 }
 
 /// Writes as many of the bytes as `out` has, up to 64.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn store_64(bytes: __m512i, out: &mut [u8]) {
-    // SAFETY: masked to the length of the slice.
-    unsafe { _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(out.len()), bytes) };
+    match out.first_chunk_mut::<64>() {
+        // SAFETY: 64 bytes.
+        Some(all) => unsafe { _mm512_storeu_si512(all.as_mut_ptr().cast(), bytes) },
+        // SAFETY: masked to the length of the slice.
+        None => unsafe {
+            _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(out.len()), bytes);
+        },
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
