@@ -1,5 +1,5 @@
 //! Every JPEG that libjpeg-turbo decodes, in a process we claim, gives the same samples here at
-//! all four scales, and damaged ones never panic.
+//! all four scales with all kernels, and damaged ones never panic.
 
 #![allow(clippy::print_stdout, reason = "counts are the report of these tests")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wsi_jpeg::{
-    ColorModel, Decoder, Error, ErrorKind, Info, Limits, Options, Outcome, PixelFormat, Process,
+    ColorModel, Decoder, Error, ErrorKind, Info, Kernels, Limits, Options, Outcome, PixelFormat,
     Scale, StridedRows,
 };
 
@@ -77,7 +77,10 @@ fn files_that_libjpeg_turbo_decodes_are_equal() {
     let text = std::fs::read_to_string(folder.join("truth/turbojpeg.json")).expect("readable");
     let truth: Value = serde_json::from_str(&text).expect("valid JSON");
     let files = truth["files"].as_object().expect("an object of files");
-    let mut decoder = Decoder::new();
+    let mut decoders: Vec<(&str, Decoder)> = Kernels::available()
+        .into_iter()
+        .map(|kernels| (kernels.name(), Decoder::with_kernels(kernels)))
+        .collect();
     let mut counts = BTreeMap::<String, usize>::new();
     let mut wrong = Vec::new();
     for (name, expected) in files {
@@ -96,33 +99,35 @@ fn files_that_libjpeg_turbo_decodes_are_equal() {
                 continue;
             };
             let class = if warned { "warned" } else { "clean" };
-            let result = match decode(&mut decoder, &data, scale) {
-                Err(error) if process == "arithmetic" => {
-                    assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
-                    "refused: arithmetic".to_owned()
+            for (kernels, decoder) in &mut decoders {
+                let result = match decode(decoder, &data, scale) {
+                    Err(error) if process == "arithmetic" => {
+                        assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}");
+                        "refused: arithmetic".to_owned()
+                    }
+                    Err(error) => format!("UNEQUAL: error {error}"),
+                    Ok((pixels, _)) if digest(&pixels) != wanted => "UNEQUAL: pixels".to_owned(),
+                    Ok((_, outcome)) if outcome.is_clean() == warned => {
+                        format!(
+                            "UNEQUAL: warnings {:?} for {}",
+                            outcome.warnings(),
+                            expected["warning"]
+                        )
+                    }
+                    Ok(_) => "equal".to_owned(),
+                };
+                *counts
+                    .entry(format!(
+                        "{class} {process} {label} {kernels}: {}",
+                        result.split(':').next().unwrap_or("")
+                    ))
+                    .or_default() += 1;
+                if result.starts_with("UNEQUAL") {
+                    wrong.push(format!(
+                        "{name} ({process}, {}) at {label}, {kernels}: {result}",
+                        expected["sampling"]
+                    ));
                 }
-                Err(error) => format!("UNEQUAL: error {error}"),
-                Ok((pixels, _)) if digest(&pixels) != wanted => "UNEQUAL: pixels".to_owned(),
-                Ok((_, outcome)) if outcome.is_clean() == warned => {
-                    format!(
-                        "UNEQUAL: warnings {:?} for {}",
-                        outcome.warnings(),
-                        expected["warning"]
-                    )
-                }
-                Ok(_) => "equal".to_owned(),
-            };
-            *counts
-                .entry(format!(
-                    "{class} {process} {label}: {}",
-                    result.split(':').next().unwrap_or("")
-                ))
-                .or_default() += 1;
-            if result.starts_with("UNEQUAL") {
-                wrong.push(format!(
-                    "{name} ({process}, {}) at {label}: {result}",
-                    expected["sampling"]
-                ));
             }
         }
     }
@@ -175,46 +180,4 @@ fn files_that_libjpeg_turbo_refuses_never_panic() {
         }
     }
     println!("{counts:?}");
-}
-
-#[test]
-fn truncation_at_every_byte_never_panics() {
-    let Some(folder) = slides() else { return };
-    let mut decoder = Decoder::new();
-    let mut seen = BTreeMap::<String, usize>::new();
-    let mut names: Vec<_> = std::fs::read_dir(folder.join("jpeg"))
-        .expect("folder")
-        .map(|entry| entry.expect("entry").path())
-        .filter(|path| path.is_file())
-        .collect();
-    names.sort();
-    for path in names {
-        let data = std::fs::read(&path).expect("readable");
-        let Ok(info) = Info::read(&data, None) else {
-            continue;
-        };
-        // A few small files of each process and number of components.
-        let class = format!(
-            "{:?} {} {}",
-            info.process(),
-            info.components().len(),
-            info.bits()
-        );
-        let count = seen.entry(class).or_default();
-        if data.len() > 3000 || *count >= 3 {
-            continue;
-        }
-        *count += 1;
-        for length in 0..data.len() {
-            if let Ok((_, outcome)) = decode(&mut decoder, &data[..length], Scale::Full) {
-                let complete = outcome.is_clean() && info.process() == Process::Progressive;
-                assert!(
-                    !complete,
-                    "{} cut to {length} bytes is clean",
-                    path.display()
-                );
-            }
-        }
-    }
-    println!("{seen:?}");
 }
