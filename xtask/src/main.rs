@@ -16,6 +16,7 @@ mod bundled_mask;
 mod ci;
 mod fixtures;
 mod layers;
+mod turbo;
 mod workspace;
 
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ enum Command {
     },
     /// Check that the crates import each other only as ARCHITECTURE.md allows.
     Layers,
+    /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
+    Turbo,
     /// Run .ci/run.
     Ci,
 }
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<()> {
             bundled_mask::run(&out.unwrap_or_else(bundled_mask::default_path))
         }
         Command::Layers => layers::run(),
+        Command::Turbo => turbo::run(),
         Command::Ci => ci::run(),
     }
 }
