@@ -155,7 +155,7 @@ fn largest(bits: u8) -> u16 {
 }
 
 /// Bytes per pixel.
-fn pixel<S: Sample>(order: Order) -> usize {
+pub(crate) fn pixel<S: Sample>(order: Order) -> usize {
     match order {
         Order::Rgb | Order::Bgr => 3 * S::BYTES,
         Order::Rgba | Order::Bgra => 4 * S::BYTES,

@@ -6,7 +6,11 @@
 #![allow(unsafe_code, reason = "vector loads and stores, and look-ups without bounds checks")]
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 pub(crate) mod lanes;
 
 use crate::color::{self, Order};
@@ -102,8 +106,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `available` has seen the features of this set; so in all that follow.
+            Set::Avx2 => unsafe { avx2::unstuff::unstuff(data, from, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
             Set::Avx512 => unsafe { avx512::unstuff::unstuff(data, from, out) },
-            _ => huffman::unstuff(data, from, out),
+            Set::Scalar => huffman::unstuff(data, from, out),
         }
     }
 
@@ -117,8 +124,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::idct::transform(blocks, places, targets) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::idct::transform(blocks, places, targets) },
-            _ => idct::transform(blocks, places, targets),
+            Set::Scalar => idct::transform(blocks, places, targets),
         }
     }
 
@@ -127,8 +137,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::rows::both(near, far, sums, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::both(near, far, out) },
-            _ => upsample::both(near, far, sums, out),
+            Set::Scalar => upsample::both(near, far, sums, out),
         }
     }
 
@@ -137,8 +150,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::rows::across(row, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::across(row, out) },
-            _ => upsample::across(row, out),
+            Set::Scalar => upsample::across(row, out),
         }
     }
 
@@ -147,8 +163,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::rows::down(near, far, lower, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::down(near, far, lower, out) },
-            _ => upsample::down(near, far, lower, out),
+            Set::Scalar => upsample::down(near, far, lower, out),
         }
     }
 
@@ -157,8 +176,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::rows::ycc_row(order, rows, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::ycc_row(order, rows, out) },
-            _ => color::ycc_row(order, rows, 8, out),
+            Set::Scalar => color::ycc_row(order, rows, 8, out),
         }
     }
 
@@ -167,8 +189,11 @@ impl Kernels {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
+            Set::Avx2 => unsafe { avx2::rows::interleave_row(order, rows, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::interleave_row(order, rows, out) },
-            _ => color::interleave(order, rows, out),
+            Set::Scalar => color::interleave(order, rows, out),
         }
     }
 }

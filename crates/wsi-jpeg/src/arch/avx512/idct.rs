@@ -14,7 +14,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::idct::{self, Block, Multipliers, Place, Target};
+use super::super::blocks::{Destination, EVEN, LIST, ODD, destination, sort};
+use crate::idct::{Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
 
 /// Indices for a permutation of 32 words out of two registers.
@@ -26,10 +27,6 @@ struct Words([i16; 32]);
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Bytes([u8; 64]);
-
-/// Rows or columns that are multiplied together: of the even and of the odd half.
-const EVEN: [(usize, usize); 2] = [(0, 4), (2, 6)];
-const ODD: [(usize, usize); 2] = [(7, 1), (3, 5)];
 
 /// From zigzag order to the pairs of rows of all 8 columns, 8 pairs for each of two pairs of rows.
 const fn pair_rows(rows: [(usize, usize); 2]) -> Words {
@@ -99,28 +96,6 @@ static COLUMNS_EVEN: Words = pair_columns(EVEN);
 static COLUMNS_ODD: Words = pair_columns(ODD);
 static SAMPLES: [Bytes; 2] = [samples(0), samples(1)];
 
-/// A bit for each zigzag index in these rows.
-const fn rows_bits(rows: &[usize]) -> u64 {
-    let mut bits = 0;
-    let mut row = 0;
-    while row < rows.len() {
-        let mut column = 0;
-        while column < 8 {
-            bits |= 1 << ZIGZAG_ORDER[rows[row] * 8 + column];
-            column += 1;
-        }
-        row += 1;
-    }
-    bits
-}
-
-/// What must hold something for the first pass to be a transform, see [`idct`].
-const NOT_FLAT_8: u64 = rows_bits(&[1, 2, 3, 4, 5, 6, 7]);
-const NOT_FLAT_4: u64 = rows_bits(&[1, 2, 3, 5, 6, 7]);
-
-/// Blocks that wait for a partner.
-const LIST: usize = 128;
-
 /// See [`Kernels::transform`](super::super::Kernels::transform).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
 pub(in crate::arch) fn transform(
@@ -129,51 +104,11 @@ pub(in crate::arch) fn transform(
     targets: &mut [Target<'_>],
 ) {
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
-        // Numbers of the blocks with AC coefficients: 8 x 8 from the front, 4 x 4 from the back.
-        let mut list = [0_u8; LIST];
-        let (mut eights, mut fours) = (0, LIST);
-        for (number, (block, place)) in blocks.iter_mut().zip(places).enumerate() {
-            let Some(target) = targets.get_mut(usize::from(place.component)) else {
-                *block = Block::ZERO;
-                continue;
-            };
-            let bits = nonzero(block);
-            if place.offset == Place::SKIP {
-                *block = Block::ZERO;
-            } else if target.size >= 4 && bits & !1 == 0 {
-                let sample = idct::dc_only(block, target.quant);
-                block[0] = 0;
-                if target.size == 8 {
-                    fill(destination(target, place, 8), 8, sample);
-                } else {
-                    fill(destination(target, place, 4), 4, sample);
-                }
-            } else if target.size == 8
-                && (bits & NOT_FLAT_8 != 0 || is_tame(block, target.quant))
-            {
-                list[eights] = number as u8;
-                eights += 1;
-            } else if target.size == 4
-                && (bits & NOT_FLAT_4 != 0 || is_tame(block, target.quant))
-            {
-                fours -= 1;
-                list[fours] = number as u8;
-            } else {
-                scalar(block, place, target);
-            }
-        }
+        let mut list = [0; LIST];
+        let (eights, fours) = sort(blocks, places, targets, &mut list, |block| nonzero(block));
         pairs::<8>(&list[..eights], blocks, places, targets);
         pairs::<4>(&list[fours..], blocks, places, targets);
     }
-}
-
-/// The blocks that are too rare for vectors.
-#[cold]
-#[inline(never)]
-fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
-    let out = &mut target.samples[place.offset as usize..];
-    idct::transform_8_bit(target.size, block, target.quant, out, target.stride);
-    *block = Block::ZERO;
 }
 
 /// A bit for each coefficient that is not zero, by zigzag index.
@@ -182,15 +117,6 @@ fn nonzero(block: &Block) -> u64 {
     let (low, high) = load(block);
     u64::from(_mm512_test_epi16_mask(low, low))
         | u64::from(_mm512_test_epi16_mask(high, high)) << 32
-}
-
-/// Whether the first pass, which saturates, gives what the wrapping shift of a flat block gives.
-#[cold]
-#[inline(never)]
-fn is_tame(block: &Block, quant: &Multipliers) -> bool {
-    const FIRST_ROW: [usize; 8] = [0, 1, 5, 6, 14, 15, 27, 28];
-    let small = |at: usize| (-8192..8192).contains(&block[at].wrapping_mul(quant[at]));
-    FIRST_ROW.into_iter().all(small)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -210,42 +136,6 @@ fn load_words(words: &Words) -> __m512i {
 fn load_bytes(bytes: &Bytes) -> __m512i {
     // SAFETY: 64 bytes, aligned to as many.
     unsafe { _mm512_load_si512(bytes.0.as_ptr().cast()) }
-}
-
-/// Where the rows of a block go.
-#[derive(Clone, Copy)]
-struct Destination {
-    /// `size` rows of as many bytes, `stride` apart, can be written from here.
-    first: *mut u8,
-    stride: usize,
-}
-
-/// Checks that a block of `size` rows has its place.
-#[inline(always)]
-fn destination(target: &mut Target<'_>, place: &Place, size: usize) -> Destination {
-    let (start, stride) = (place.offset as usize, target.stride);
-    let rows = &mut target.samples[start..];
-    assert!((size - 1) * stride + size <= rows.len(), "a block outside its plane");
-    Destination {
-        first: rows.as_mut_ptr(),
-        stride,
-    }
-}
-
-/// Sets all samples of a block of `size` rows, 8 or 4.
-#[inline(always)]
-fn fill(to: Destination, size: usize, sample: u8) {
-    for row in 0..size {
-        let at = to.first.wrapping_add(row * to.stride);
-        // SAFETY: `destination` has checked it.
-        unsafe {
-            if size == 8 {
-                at.cast::<[u8; 8]>().write([sample; 8]);
-            } else {
-                at.cast::<[u8; 4]>().write([sample; 4]);
-            }
-        }
-    }
 }
 
 /// Transforms the blocks of a list to `SIZE` x `SIZE` samples and zeroes them.
