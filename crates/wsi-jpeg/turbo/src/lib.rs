@@ -5,6 +5,7 @@
 //! takes cmake and nasm (`apt-get install cmake nasm`), so this package is a workspace of its own
 //! and no part of what `cargo build` and `cargo test` do in the root. See its README.
 
+pub mod clock;
 pub mod compare;
 pub mod picture;
 pub mod random;

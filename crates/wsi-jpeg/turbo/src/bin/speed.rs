@@ -18,17 +18,17 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wsi_jpeg::{
     ColorModel, Decoder, Kernels, Options, Picture, PixelFormat, RowIndex, Scale, StridedRows,
     Tables, Window,
 };
-use wsi_jpeg_turbo::compare;
 use wsi_jpeg_turbo::random::Random;
 use wsi_jpeg_turbo::slides::{self, Page};
 use wsi_jpeg_turbo::stream::{self, Transform};
 use wsi_jpeg_turbo::turbo::{self, Encoding, Ending, Turbo};
+use wsi_jpeg_turbo::{clock, compare};
 
 const PIXEL: usize = 3;
 const WINDOW: u32 = 224;
@@ -445,62 +445,83 @@ impl Report {
 }
 
 /// How much faster two threads are than one, each with a decoder of its own.
+///
+/// By the clock this depends on what else runs: libjpeg-turbo's ratio shows how much of the machine
+/// there was to be had. Processor time leaves that out: what is lost there is lost to the caches,
+/// the memory or the other thread.
 fn threads(set: &Set, repetitions: usize) {
     println!(
         "Two threads against one, {}, {repetitions} repetitions:\n",
         set.name
     );
-    println!("| | one thread, MP/s | two threads, MP/s | ratio |\n|---|---|---|---|");
-    let task = Task::Full(Scale::Full);
+    println!("| | one thread, MP/s | two threads, MP/s | ratio | ratio by processor time |");
+    println!("|---|---|---|---|---|");
     let fastest = Kernels::detect();
-    let makers: [(String, &dyn Fn() -> SendWay); 3] = [
-        ("libjpeg-turbo".to_owned(), &|| SendWay::turbo(set)),
-        (format!("{}, one", fastest.name()), &|| {
-            SendWay::ours(set, 1)
-        }),
+    let makers: [(String, &dyn Fn() -> Worker); 3] = [
+        ("libjpeg-turbo".to_owned(), &|| Worker::turbo(set)),
+        (format!("{}, one", fastest.name()), &|| Worker::ours(set, 1)),
         (format!("{}, pair", fastest.name()), &|| {
-            SendWay::ours(set, 2)
+            Worker::ours(set, 2)
         }),
     ];
-    let pixels = (set.tiles.len() * set.side * set.side) as f64;
-    let mut ways: Vec<_> = makers
+    let mut workers: Vec<_> = makers
         .iter()
-        .map(|(name, make)| (name, make(), make()))
+        .map(|(name, make)| (name, make(), make(), Scaling::default()))
         .collect();
-    let mut times = vec![(Vec::new(), Vec::new()); ways.len()];
     for _ in 0..repetitions {
-        for ((_, first, second), (alone, both)) in ways.iter_mut().zip(&mut times) {
-            alone.push(first.all(set, task, 0).as_secs_f64());
+        for (_, first, second, scaling) in &mut workers {
+            let alone = first.all(set, 0);
             let barrier = Barrier::new(2);
-            let together = std::thread::scope(|scope| {
+            let (mine, other) = std::thread::scope(|scope| {
                 let other = scope.spawn(|| {
                     barrier.wait();
                     // Elsewhere in the set, so that the two do not share what they read.
-                    second.all(set, task, set.tiles.len() / 2 / 2 * 2)
+                    second.all(set, set.tiles.len() / 2)
                 });
                 barrier.wait();
-                let mine = first.all(set, task, 0);
-                mine.max(other.join().expect("a decode"))
+                let mine = first.all(set, 0);
+                (mine, other.join().expect("a decode"))
             });
-            both.push(together.as_secs_f64());
+            scaling.add(alone, [mine, other]);
         }
     }
-    for ((name, _, _), (alone, both)) in ways.iter().zip(&mut times) {
-        let mut ratios: Vec<f64> = alone
-            .iter()
-            .zip(&*both)
-            .map(|(one, two)| 2.0 * one / two)
-            .collect();
-        let (one, two) = (
-            pixels / median(alone) / 1e6,
-            2.0 * pixels / median(both) / 1e6,
-        );
-        println!(
-            "| {name} | {one:.0} | {two:.0} | {:.2} |",
-            median(&mut ratios)
-        );
+    let pixels = (set.tiles.len() * set.side * set.side) as f64;
+    for (name, _, _, scaling) in &mut workers {
+        let one = pixels / median(&mut scaling.alone) / 1e6;
+        let two = 2.0 * pixels / median(&mut scaling.both) / 1e6;
+        let by_clock = median(&mut scaling.by_clock);
+        let by_processor = median(&mut scaling.by_processor);
+        println!("| {name} | {one:.0} | {two:.0} | {by_clock:.2} | {by_processor:.2} |");
     }
     println!();
+}
+
+/// Seconds of a set, and ratios of two threads to one.
+#[derive(Default)]
+struct Scaling {
+    alone: Vec<f64>,
+    both: Vec<f64>,
+    by_clock: Vec<f64>,
+    by_processor: Vec<f64>,
+}
+
+impl Scaling {
+    fn add(&mut self, alone: Spent, both: [Spent; 2]) {
+        let [mine, other] = both;
+        let clock = mine.clock.max(other.clock);
+        self.alone.push(alone.clock);
+        self.both.push(clock);
+        self.by_clock.push(2.0 * alone.clock / clock);
+        let processor = mine.processor.max(other.processor);
+        self.by_processor.push(2.0 * alone.processor / processor);
+    }
+}
+
+/// Seconds that a thread took.
+#[derive(Clone, Copy)]
+struct Spent {
+    clock: f64,
+    processor: f64,
 }
 
 /// What a thread takes along.
@@ -508,12 +529,12 @@ fn threads(set: &Set, repetitions: usize) {
     clippy::large_enum_variant,
     reason = "there are six of them, and each is used for seconds"
 )]
-enum SendWay {
+enum Worker {
     Turbo(Turbo, Vec<u8>),
     Ours(Decoder, Outputs, usize),
 }
 
-impl SendWay {
+impl Worker {
     fn turbo(set: &Set) -> Self {
         let mut turbo = Turbo::new();
         turbo.size(&set.whole[0]).expect("whole headers");
@@ -526,11 +547,11 @@ impl SendWay {
     }
 
     /// Decodes all tiles, from one on, and says how long that took.
-    fn all(&mut self, set: &Set, task: Task, from: usize) -> Duration {
-        let pitch = task.side(set) * PIXEL;
+    fn all(&mut self, set: &Set, from: usize) -> Spent {
+        let pitch = set.side * PIXEL;
         let options = set.options();
         let tiles = set.tiles.len();
-        let started = Instant::now();
+        let (started, processor) = (Instant::now(), clock::thread_time());
         for step in (0..tiles).step_by(2) {
             let pair = [0, 1].map(|next| (from + step + next) % tiles);
             match self {
@@ -556,7 +577,10 @@ impl SendWay {
                 }
             }
         }
-        started.elapsed()
+        Spent {
+            clock: started.elapsed().as_secs_f64(),
+            processor: (clock::thread_time() - processor).as_secs_f64(),
+        }
     }
 }
 
