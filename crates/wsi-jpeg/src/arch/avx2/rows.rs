@@ -199,7 +199,7 @@ fn is_long(order: Order, [a, b, c]: [&[u8]; 3], out: &[u8]) -> bool {
         && out.len() >= width * color::pixel::<u8>(order)
 }
 
-/// Converts 16 pixels, see [`color`](crate::color): `cb` and `cr` less their centre.
+/// Converts 16 pixels, see [`color`]: `cb` and `cr` less their centre.
 #[target_feature(enable = "avx2")]
 fn ycc(y: __m256i, cb: __m256i, cr: __m256i) -> [__m256i; 3] {
     // Whole multiples of 65536 are taken out of the factors; what is left fits a rounding product.

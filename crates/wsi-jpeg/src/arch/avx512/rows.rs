@@ -204,18 +204,11 @@ fn spread<const EVEN: i16, const ODD: i16, const SHIFT: u32>(
     }
 }
 
-/// Twin of [`upsample::down`](crate::upsample::down).
+/// Twin of [`upsample::down`](crate::upsample::down): its code, which compilers turn into vector
+/// code no slower than one written for the purpose.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(in crate::arch) fn down(near: &[u8], far: &[u8], lower: bool, out: &mut [u8]) {
-    let round = _mm512_set1_epi16(if lower { 2 } else { 1 });
-    for ((near, far), out) in near.chunks(32).zip(far.chunks(32)).zip(out.chunks_mut(32)) {
-        let sum = _mm512_add_epi16(times_3(load_32(near)), load_32(far));
-        let words = _mm512_srli_epi16::<2>(_mm512_add_epi16(sum, round));
-        let count = near.len().min(out.len());
-        let bytes = _mm512_cvtepi16_epi8(words);
-        // SAFETY: masked to the length of the slice.
-        unsafe { _mm256_mask_storeu_epi8(out.as_mut_ptr().cast(), mask(count) as u32, bytes) };
-    }
+    crate::upsample::down(near, far, lower, out);
 }
 
 /// Twin of [`color::ycc_row`](crate::color::ycc_row).
@@ -223,28 +216,42 @@ pub(in crate::arch) fn down(near: &[u8], far: &[u8], lower: bool, out: &mut [u8]
 pub(in crate::arch) fn ycc_row(order: Order, [y, cb, cr]: [&[u8]; 3], out: &mut [u8]) {
     let (low_byte, center) = (_mm512_set1_epi16(255), _mm512_set1_epi16(128));
     let parts = y.chunks(64).zip(cb.chunks(64)).zip(cr.chunks(64));
-    each_64(order, out, parts, &SPLIT_3, &SPLIT_4, |((y, cb), cr)| {
-        let (y, cb, cr) = (load_64(y), load_64(cb), load_64(cr));
-        let even = |x| _mm512_and_si512(x, low_byte);
-        let odd = |x| _mm512_srli_epi16::<8>(x);
-        let centered = |x| _mm512_sub_epi16(x, center);
-        let a = ycc(even(y), centered(even(cb)), centered(even(cr)));
-        let b = ycc(odd(y), centered(odd(cb)), centered(odd(cr)));
-        [
-            _mm512_packus_epi16(a[0], b[0]),
-            _mm512_packus_epi16(a[1], b[1]),
-            _mm512_packus_epi16(a[2], b[2]),
-        ]
-    });
+    each_64(
+        order,
+        y.len(),
+        out,
+        parts,
+        &SPLIT_3,
+        &SPLIT_4,
+        |((y, cb), cr)| {
+            let (y, cb, cr) = (load_64(y), load_64(cb), load_64(cr));
+            let even = |x| _mm512_and_si512(x, low_byte);
+            let odd = |x| _mm512_srli_epi16::<8>(x);
+            let centered = |x| _mm512_sub_epi16(x, center);
+            let a = ycc(even(y), centered(even(cb)), centered(even(cr)));
+            let b = ycc(odd(y), centered(odd(cb)), centered(odd(cr)));
+            [
+                _mm512_packus_epi16(a[0], b[0]),
+                _mm512_packus_epi16(a[1], b[1]),
+                _mm512_packus_epi16(a[2], b[2]),
+            ]
+        },
+    );
 }
 
 /// Twin of [`color::interleave`](crate::color::interleave).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
 pub(in crate::arch) fn interleave_row(order: Order, [a, b, c]: [&[u8]; 3], out: &mut [u8]) {
     let parts = a.chunks(64).zip(b.chunks(64)).zip(c.chunks(64));
-    each_64(order, out, parts, &PLAIN_3, &PLAIN_4, |((a, b), c)| {
-        [load_64(a), load_64(b), load_64(c)]
-    });
+    each_64(
+        order,
+        a.len(),
+        out,
+        parts,
+        &PLAIN_3,
+        &PLAIN_4,
+        |((a, b), c)| [load_64(a), load_64(b), load_64(c)],
+    );
 }
 
 /// Converts 32 pixels, see [`color`](crate::color): `cb` and `cr` less their centre.
@@ -265,11 +272,12 @@ fn ycc(y: __m512i, cb: __m512i, cr: __m512i) -> [__m512i; 3] {
     [red, green, blue]
 }
 
-/// Writes the pixels of `parts`, 64 at a time.
+/// Writes the `width` pixels of `parts`, 64 at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 #[inline]
 fn each_64<P>(
     order: Order,
+    width: usize,
     out: &mut [u8],
     parts: impl Iterator<Item = P>,
     three: &Interleave,
@@ -283,12 +291,12 @@ fn each_64<P>(
     };
     match order {
         Order::Rgb | Order::Bgr => {
-            for (part, out) in parts.zip(out.chunks_mut(64 * 3)) {
+            for (part, out) in parts.zip(out[..width * 3].chunks_mut(64 * 3)) {
                 pixels::<3>(ordered(part), three, out);
             }
         }
         Order::Rgba | Order::Bgra => {
-            for (part, out) in parts.zip(out.chunks_mut(64 * 4)) {
+            for (part, out) in parts.zip(out[..width * 4].chunks_mut(64 * 4)) {
                 pixels::<4>(ordered(part), four, out);
             }
         }
