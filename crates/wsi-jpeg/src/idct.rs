@@ -330,6 +330,13 @@ fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
     }
 }
 
+/// What [`quarter`] makes of a block without AC coefficients. Its DC column has 32 bits in both
+/// passes, so that it wraps elsewhere than that of the other sizes.
+pub(crate) fn dc_only_quarter(block: &Block, quant: &Multipliers) -> u8 {
+    let dc = i32::from(block[0].wrapping_mul(quant[0]));
+    level(saturate(descale::<20>(dc.wrapping_shl(17))).into())
+}
+
 /// 2 x 2 samples, from rows and columns 0, 1, 3, 5 and 7.
 fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
     // The odd part of x1, x3, x5, x7.
@@ -337,8 +344,10 @@ fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
         (i32::from(x[0]) * 29692 + i32::from(x[1]) * -10426)
             .wrapping_add(i32::from(x[2]) * 6967 + i32::from(x[3]) * -5906)
     };
-    let natural = dequantise(block, quant, 63);
-    let at = |index: usize| natural[index];
+    let at = |natural: usize| {
+        let index = usize::from(ZIGZAG_ORDER[natural]);
+        block[index].wrapping_mul(quant[index])
+    };
     let column = |c: usize| {
         let even = i32::from(at(c)) << 15;
         let odd = odd([at(8 + c), at(24 + c), at(40 + c), at(56 + c)]);
@@ -360,7 +369,7 @@ fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
 }
 
 /// One sample. This size is C code in the reference, with the masked range limit.
-fn eighth(block: &Block, quant: &Multipliers) -> u8 {
+pub(crate) fn eighth(block: &Block, quant: &Multipliers) -> u8 {
     let dc = (i32::from(block[0]) * i32::from(quant[0]) + 4) >> 3;
     masked_limit(i64::from(dc), 8) as u8
 }

@@ -1,5 +1,10 @@
 //! What the vector transforms have in common: sorting blocks, and where their samples go.
 
+use std::arch::x86_64::{
+    __m128i, _mm_castsi128_pd, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_storeh_pd,
+    _mm_storel_epi64,
+};
+
 use crate::idct::{self, Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
 
@@ -26,51 +31,115 @@ const fn rows_bits(rows: &[usize]) -> u64 {
 const NOT_FLAT_8: u64 = rows_bits(&[1, 2, 3, 4, 5, 6, 7]);
 const NOT_FLAT_4: u64 = rows_bits(&[1, 2, 3, 5, 6, 7]);
 
-/// Blocks that wait for a partner.
+/// Blocks of one call of [`sort`], at most.
 pub(super) const LIST: usize = 128;
 
-/// Does the blocks that take no transform, and lists the others: the numbers of those to 8 x 8
-/// samples from the front, to 4 x 4 from the back.
+/// Numbers of the blocks that are to be transformed, by the size of what they become.
+pub(super) struct Lists {
+    eights: List,
+    fours: List,
+    twos: List,
+}
+
+struct List {
+    numbers: [u8; LIST],
+    count: usize,
+}
+
+impl List {
+    const EMPTY: Self = Self {
+        numbers: [0; LIST],
+        count: 0,
+    };
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "there are no more than the list holds")]
+    fn push(&mut self, number: usize) {
+        self.numbers[self.count] = number as u8;
+        self.count += 1;
+    }
+}
+
+impl Lists {
+    /// The blocks that become 8 x 8, 4 x 4 or 2 x 2 samples.
+    #[inline(always)]
+    pub(super) fn of(&self, size: usize) -> &[u8] {
+        let list = match size {
+            8 => &self.eights,
+            4 => &self.fours,
+            _ => &self.twos,
+        };
+        &list.numbers[..list.count]
+    }
+}
+
+/// Does the blocks that take no transform, and lists the others.
 ///
-/// Returns the end of the former and the start of the latter. All blocks that are not listed are
-/// zero afterwards. `nonzero` gives a bit for each coefficient that is not zero.
+/// There are up to [`LIST`] blocks. Those that are not listed are zero afterwards. `nonzero` gives
+/// a bit for each coefficient that is not zero.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "there are no more blocks than the list has")]
 pub(super) fn sort(
     blocks: &mut [Block],
     places: &[Place],
     targets: &mut [Target<'_>],
-    list: &mut [u8; LIST],
     nonzero: impl Fn(&Block) -> u64,
-) -> (usize, usize) {
-    let (mut eights, mut fours) = (0, LIST);
+) -> Lists {
+    let mut lists = Lists {
+        eights: List::EMPTY,
+        fours: List::EMPTY,
+        twos: List::EMPTY,
+    };
     for (number, (block, place)) in blocks.iter_mut().zip(places).enumerate() {
         let Some(target) = targets.get_mut(usize::from(place.component)) else {
             *block = Block::ZERO;
             continue;
         };
-        let bits = nonzero(block);
         if place.offset == Place::SKIP {
             *block = Block::ZERO;
-        } else if target.size >= 4 && bits & !1 == 0 {
-            let sample = idct::dc_only(block, target.quant);
-            block[0] = 0;
-            if target.size == 8 {
-                fill(destination(target, place, 8), 8, sample);
-            } else {
-                fill(destination(target, place, 4), 4, sample);
+            continue;
+        }
+        let quant = target.quant;
+        match target.size {
+            8 => {
+                let bits = nonzero(block);
+                if bits & !1 == 0 {
+                    let sample = idct::dc_only(block, quant);
+                    block[0] = 0;
+                    fill(destination(target, place, 8), 8, sample);
+                } else if bits & NOT_FLAT_8 != 0 || is_tame(block, quant) {
+                    lists.eights.push(number);
+                } else {
+                    scalar(block, place, target);
+                }
             }
-        } else if target.size == 8 && (bits & NOT_FLAT_8 != 0 || is_tame(block, target.quant)) {
-            list[eights] = number as u8;
-            eights += 1;
-        } else if target.size == 4 && (bits & NOT_FLAT_4 != 0 || is_tame(block, target.quant)) {
-            fours -= 1;
-            list[fours] = number as u8;
-        } else {
-            scalar(block, place, target);
+            4 => {
+                let bits = nonzero(block);
+                if bits & !1 == 0 {
+                    let sample = idct::dc_only(block, quant);
+                    block[0] = 0;
+                    fill(destination(target, place, 4), 4, sample);
+                } else if bits & NOT_FLAT_4 != 0 || is_tame(block, quant) {
+                    lists.fours.push(number);
+                } else {
+                    scalar(block, place, target);
+                }
+            }
+            2 => {
+                if nonzero(block) & !1 == 0 {
+                    let sample = idct::dc_only_quarter(block, quant);
+                    block[0] = 0;
+                    fill(destination(target, place, 2), 2, sample);
+                } else {
+                    lists.twos.push(number);
+                }
+            }
+            _ => {
+                target.samples[place.offset as usize] = idct::eighth(block, quant);
+                *block = Block::ZERO;
+            }
         }
     }
-    (eights, fours)
+    lists
 }
 
 /// The blocks that are too rare for vectors.
@@ -92,9 +161,12 @@ fn is_tame(block: &Block, quant: &Multipliers) -> bool {
 }
 
 /// Where the rows of a block go.
+///
+/// It is good until its plane is borrowed again: each block is written before the next one's place
+/// is looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Destination {
-    /// `size` rows of as many bytes, `stride` apart, can be written from here.
+    /// As many rows as the block has samples down, `stride` apart, can be written from here.
     pub(super) first: *mut u8,
     pub(super) stride: usize,
 }
@@ -104,8 +176,11 @@ pub(super) struct Destination {
 pub(super) fn destination(target: &mut Target<'_>, place: &Place, size: usize) -> Destination {
     let (start, stride) = (place.offset as usize, target.stride);
     let rows = &mut target.samples[start..];
+    let end = (size - 1)
+        .checked_mul(stride)
+        .and_then(|last| last.checked_add(size));
     assert!(
-        (size - 1) * stride + size <= rows.len(),
+        end.is_some_and(|end| end <= rows.len()),
         "a block outside its plane"
     );
     Destination {
@@ -114,18 +189,59 @@ pub(super) fn destination(target: &mut Target<'_>, place: &Place, size: usize) -
     }
 }
 
-/// Sets all samples of a block of `size` rows, 8 or 4.
+/// Sets all samples of a block of `size` rows: 8, 4 or 2.
 #[inline(always)]
 fn fill(to: Destination, size: usize, sample: u8) {
     for row in 0..size {
         let at = to.first.wrapping_add(row * to.stride);
-        // SAFETY: `destination` has checked it.
+        // SAFETY: `destination` has checked that so many rows of as many bytes can be written.
         unsafe {
-            if size == 8 {
-                at.cast::<[u8; 8]>().write([sample; 8]);
-            } else {
-                at.cast::<[u8; 4]>().write([sample; 4]);
+            match size {
+                8 => at.cast::<[u8; 8]>().write([sample; 8]),
+                4 => at.cast::<[u8; 4]>().write([sample; 4]),
+                _ => at.cast::<[u8; 2]>().write([sample; 2]),
             }
         }
+    }
+}
+
+/// Writes 8 rows of 8 samples, two in each register.
+#[target_feature(enable = "avx2")]
+pub(super) fn put_8(rows: [__m128i; 4], to: Destination) {
+    for (index, two) in rows.into_iter().enumerate() {
+        let at = to.first.wrapping_add(index * 2 * to.stride);
+        // SAFETY: `destination` has checked that 8 rows of 8 bytes can be written.
+        unsafe {
+            _mm_storel_epi64(at.cast(), two);
+            _mm_storeh_pd(at.wrapping_add(to.stride).cast(), _mm_castsi128_pd(two));
+        }
+    }
+}
+
+/// Writes 4 rows of 4 samples.
+#[target_feature(enable = "avx2")]
+pub(super) fn put_4(rows: __m128i, to: Destination) {
+    let rows = [
+        _mm_extract_epi32::<0>(rows),
+        _mm_extract_epi32::<1>(rows),
+        _mm_extract_epi32::<2>(rows),
+        _mm_extract_epi32::<3>(rows),
+    ];
+    for (index, row) in rows.into_iter().enumerate() {
+        let at = to.first.wrapping_add(index * to.stride);
+        // SAFETY: `destination` has checked that 4 rows of 4 bytes can be written.
+        unsafe { at.cast::<i32>().write_unaligned(row) };
+    }
+}
+
+/// Writes 2 rows of 2 samples, the lowest bytes of `rows`.
+#[target_feature(enable = "avx2")]
+pub(super) fn put_2(rows: __m128i, to: Destination) {
+    let rows = _mm_cvtsi128_si32(rows).to_le_bytes();
+    let below = to.first.wrapping_add(to.stride);
+    // SAFETY: `destination` has checked that 2 rows of 2 bytes can be written.
+    unsafe {
+        to.first.cast::<[u8; 2]>().write([rows[0], rows[1]]);
+        below.cast::<[u8; 2]>().write([rows[2], rows[3]]);
     }
 }

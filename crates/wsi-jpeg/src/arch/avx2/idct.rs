@@ -12,7 +12,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::blocks::{Destination, EVEN, LIST, ODD, destination, sort};
+use super::super::blocks::{Destination, EVEN, LIST, ODD, destination, put_2, put_4, put_8, sort};
+use super::reduced::{four, two};
 use crate::idct::{Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
 
@@ -64,10 +65,10 @@ pub(in crate::arch) fn transform(
     targets: &mut [Target<'_>],
 ) {
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
-        let mut list = [0; LIST];
-        let (eights, fours) = sort(blocks, places, targets, &mut list, |block| nonzero(block));
-        pairs::<8>(&list[..eights], blocks, places, targets);
-        pairs::<4>(&list[fours..], blocks, places, targets);
+        let lists = sort(blocks, places, targets, |block| nonzero(block));
+        pairs::<8>(lists.of(8), blocks, places, targets);
+        pairs::<4>(lists.of(4), blocks, places, targets);
+        pairs::<2>(lists.of(2), blocks, places, targets);
     }
 }
 
@@ -79,10 +80,7 @@ fn load(words: &[i16; 64], eighth: usize) -> __m128i {
     unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
 }
 
-/// A bit for each coefficient that is not zero, by zigzag index, but for bits 1 and up of each
-/// half, which may have changed places.
-///
-/// The callers look at sets of bits in zigzag order, so the order matters: words are packed in it.
+/// A bit for each coefficient that is not zero, by zigzag index.
 #[target_feature(enable = "avx2")]
 fn nonzero(block: &Block) -> u64 {
     let zero = _mm_setzero_si128();
@@ -108,28 +106,60 @@ fn pairs<const SIZE: usize>(
         let first = usize::from(pair[0]);
         // The last of an odd number is transformed twice.
         let second = usize::from(*pair.last().unwrap_or(&pair[0]));
-        let numbers = [first, second];
-        let [a, b] = numbers.map(|number| {
-            let target = &targets[usize::from(places[number].component)];
-            (&blocks[number], target.quant)
-        });
-        let x = operands(a, b);
+        // Written out for each: closures given to `array::map` would be called, not inlined.
+        let (place_a, place_b) = (&places[first], &places[second]);
+        let quant_a = targets[usize::from(place_a.component)].quant;
+        let quant_b = targets[usize::from(place_b.component)].quant;
+        let x = operands((&blocks[first], quant_a), (&blocks[second], quant_b));
         blocks[first] = Block::ZERO;
         blocks[second] = Block::ZERO;
-        let to = numbers.map(|number| {
-            let place = &places[number];
-            destination(&mut targets[usize::from(place.component)], place, SIZE)
-        });
-        if SIZE == 8 {
-            eight(&x, to);
-        } else {
-            four(&x, to);
-        }
+        let rows = match SIZE {
+            8 => eight(&x),
+            4 => [four(&x); 4],
+            _ => [two(&x); 4],
+        };
+        let to = destination(&mut targets[usize::from(place_a.component)], place_a, SIZE);
+        put::<SIZE>(lower(rows), to);
+        let to = destination(&mut targets[usize::from(place_b.component)], place_b, SIZE);
+        put::<SIZE>(upper(rows), to);
+    }
+}
+
+/// The rows of the first block.
+#[target_feature(enable = "avx2")]
+fn lower([a, b, c, d]: [__m256i; 4]) -> [__m128i; 4] {
+    [
+        _mm256_castsi256_si128(a),
+        _mm256_castsi256_si128(b),
+        _mm256_castsi256_si128(c),
+        _mm256_castsi256_si128(d),
+    ]
+}
+
+/// The rows of the second block.
+#[target_feature(enable = "avx2")]
+fn upper([a, b, c, d]: [__m256i; 4]) -> [__m128i; 4] {
+    [
+        _mm256_extracti128_si256::<1>(a),
+        _mm256_extracti128_si256::<1>(b),
+        _mm256_extracti128_si256::<1>(c),
+        _mm256_extracti128_si256::<1>(d),
+    ]
+}
+
+/// Writes `SIZE` rows. Fewer than 8 lie in one register.
+#[target_feature(enable = "avx2")]
+fn put<const SIZE: usize>(rows: [__m128i; 4], to: Destination) {
+    match SIZE {
+        8 => put_8(rows, to),
+        4 => put_4(rows[0], to),
+        _ => put_2(rows[0], to),
     }
 }
 
 /// The operands of both blocks.
 #[target_feature(enable = "avx2")]
+#[allow(clippy::needless_range_loop, reason = "an eighth of several arrays at once")]
 fn operands(a: (&Block, &Multipliers), b: (&Block, &Multipliers)) -> [__m256i; 8] {
     let mut x = [_mm256_setzero_si256(); 8];
     for eighth in 0..8 {
@@ -149,24 +179,29 @@ fn operands(a: (&Block, &Multipliers), b: (&Block, &Multipliers)) -> [__m256i; 8
 
 /// A shuffle for both lanes.
 #[target_feature(enable = "avx2")]
-fn shuffle(bytes: &[u8; 16]) -> __m256i {
+pub(super) fn shuffle(bytes: &[u8; 16]) -> __m256i {
     // SAFETY: 16 bytes.
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }
 
+/// A pair of factors.
+pub(super) const fn pair(low: i32, high: i32) -> i32 {
+    high << 16 | (low & 0xFFFF)
+}
+
 /// A pair of factors, for every pair.
 #[target_feature(enable = "avx2")]
-fn factors(low: i32, high: i32) -> __m256i {
-    _mm256_set1_epi32(high << 16 | (low & 0xFFFF))
+pub(super) fn factors(low: i32, high: i32) -> __m256i {
+    _mm256_set1_epi32(pair(low, high))
 }
 
 /// Pairs of four columns or rows of both blocks.
 #[derive(Clone, Copy)]
-struct Pairs {
-    p04: __m256i,
-    p26: __m256i,
-    p71: __m256i,
-    p35: __m256i,
+pub(super) struct Pairs {
+    pub(super) p04: __m256i,
+    pub(super) p26: __m256i,
+    pub(super) p71: __m256i,
+    pub(super) p35: __m256i,
 }
 
 /// `x0 + x4` and `x0 - x4`, wrapped to 16 bits, times 8192 and ready to be rounded.
@@ -213,32 +248,15 @@ fn pass_8(x: &Pairs, half: __m256i) -> [__m256i; 8] {
     ]
 }
 
-/// One pass of the transform to 4 samples, before the shift.
-#[target_feature(enable = "avx2")]
-fn pass_4(x: &Pairs, half: __m256i) -> [__m256i; 4] {
-    let dot = |pairs, low, high| _mm256_madd_epi16(pairs, factors(low, high));
-    let e = _mm256_add_epi32(dot(x.p04, 16384, 0), half);
-    let t = dot(x.p26, 15137, -6270);
-    let (sum, difference) = (_mm256_add_epi32(e, t), _mm256_sub_epi32(e, t));
-    let u = _mm256_add_epi32(dot(x.p71, -4176, 20995), dot(x.p35, 7373, -4926));
-    let v = _mm256_add_epi32(dot(x.p71, -1730, 8697), dot(x.p35, -17799, 11893));
-    [
-        _mm256_add_epi32(sum, u),
-        _mm256_add_epi32(difference, v),
-        _mm256_sub_epi32(difference, v),
-        _mm256_sub_epi32(sum, u),
-    ]
-}
-
 /// Shifts and packs to 16 bits with saturation.
 #[target_feature(enable = "avx2")]
-fn pack<const SHIFT: i32>(a: __m256i, b: __m256i) -> __m256i {
+pub(super) fn pack<const SHIFT: i32>(a: __m256i, b: __m256i) -> __m256i {
     _mm256_packs_epi32(_mm256_srai_epi32::<SHIFT>(a), _mm256_srai_epi32::<SHIFT>(b))
 }
 
 /// Four rows of eight words to the pairs of their columns.
 #[target_feature(enable = "avx2")]
-fn turn(rows: [__m256i; 4]) -> Pairs {
+pub(super) fn turn(rows: [__m256i; 4]) -> Pairs {
     // Each row to its pairs: columns 0 and 4, 2 and 6, 7 and 1, 3 and 5.
     let order = shuffle(&[0, 1, 8, 9, 4, 5, 12, 13, 14, 15, 2, 3, 6, 7, 10, 11]);
     let [a, b, c, d] = rows.map(|row| _mm256_shuffle_epi8(row, order));
@@ -254,7 +272,7 @@ fn turn(rows: [__m256i; 4]) -> Pairs {
 
 /// Operands of the first pass: columns 0 to 3, or 4 to 7.
 #[inline(always)]
-fn columns(x: &[__m256i; 8], half: usize) -> Pairs {
+pub(super) fn columns(x: &[__m256i; 8], half: usize) -> Pairs {
     Pairs {
         p04: x[half],
         p26: x[2 + half],
@@ -263,9 +281,9 @@ fn columns(x: &[__m256i; 8], half: usize) -> Pairs {
     }
 }
 
-/// Both passes to 8 x 8 samples.
+/// Both passes to 8 x 8 samples: two rows in each lane.
 #[target_feature(enable = "avx2")]
-fn eight(x: &[__m256i; 8], to: [Destination; 2]) {
+fn eight(x: &[__m256i; 8]) -> [__m256i; 4] {
     let half = _mm256_set1_epi32(1 << 10);
     let (left, right) = (pass_8(&columns(x, 0), half), pass_8(&columns(x, 1), half));
     let row = |index: usize| pack::<11>(left[index], right[index]);
@@ -296,59 +314,10 @@ fn eight(x: &[__m256i; 8], to: [Destination; 2]) {
         _mm256_unpackhi_epi16(c45, c67),
     );
     let center = _mm256_set1_epi8(-128);
-    let rows = [
-        _mm256_unpacklo_epi32(a, b),
-        _mm256_unpackhi_epi32(a, b),
-        _mm256_unpacklo_epi32(c, d),
-        _mm256_unpackhi_epi32(c, d),
-    ];
-    for (index, two) in rows.into_iter().enumerate() {
-        let two = _mm256_xor_si256(two, center);
-        let lanes = [
-            _mm256_castsi256_si128(two),
-            _mm256_extracti128_si256::<1>(two),
-        ];
-        for (to, lane) in to.iter().zip(lanes) {
-            let at = to.first.wrapping_add(index * 2 * to.stride);
-            // SAFETY: `destination` has checked that 8 rows of 8 bytes can be written.
-            unsafe {
-                _mm_storel_epi64(at.cast(), lane);
-                _mm_storeh_pd(at.wrapping_add(to.stride).cast(), _mm_castsi128_pd(lane));
-            }
-        }
-    }
-}
-
-/// Both passes to 4 x 4 samples.
-#[target_feature(enable = "avx2")]
-fn four(x: &[__m256i; 8], to: [Destination; 2]) {
-    let half = _mm256_set1_epi32(1 << 11);
-    let (left, right) = (pass_4(&columns(x, 0), half), pass_4(&columns(x, 1), half));
-    let row = |index: usize| pack::<12>(left[index], right[index]);
-    let rows = turn([row(0), row(1), row(2), row(3)]);
-    let columns = pass_4(&rows, _mm256_set1_epi32(1 << 18));
-    let (c01, c23) = (
-        pack::<19>(columns[0], columns[1]),
-        pack::<19>(columns[2], columns[3]),
-    );
-    let bytes = _mm256_xor_si256(_mm256_packs_epi16(c01, c23), _mm256_set1_epi8(-128));
-    let order = shuffle(&[0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]);
-    let rows = _mm256_shuffle_epi8(bytes, order);
-    let lanes = [
-        _mm256_castsi256_si128(rows),
-        _mm256_extracti128_si256::<1>(rows),
-    ];
-    for (to, lane) in to.into_iter().zip(lanes) {
-        let rows = [
-            _mm_extract_epi32::<0>(lane),
-            _mm_extract_epi32::<1>(lane),
-            _mm_extract_epi32::<2>(lane),
-            _mm_extract_epi32::<3>(lane),
-        ];
-        for (index, row) in rows.into_iter().enumerate() {
-            let at = to.first.wrapping_add(index * to.stride);
-            // SAFETY: `destination` has checked that 4 rows of 4 bytes can be written.
-            unsafe { at.cast::<i32>().write_unaligned(row) };
-        }
-    }
+    [
+        _mm256_xor_si256(_mm256_unpacklo_epi32(a, b), center),
+        _mm256_xor_si256(_mm256_unpackhi_epi32(a, b), center),
+        _mm256_xor_si256(_mm256_unpacklo_epi32(c, d), center),
+        _mm256_xor_si256(_mm256_unpackhi_epi32(c, d), center),
+    ]
 }

@@ -14,14 +14,15 @@
 
 use std::arch::x86_64::*;
 
-use super::super::blocks::{Destination, EVEN, LIST, ODD, destination, sort};
+use super::super::blocks::{EVEN, LIST, ODD, destination, put_2, put_4, put_8, sort};
+use super::reduced::{four, two};
 use crate::idct::{Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
 
 /// Indices for a permutation of 32 words out of two registers.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Words([i16; 32]);
+pub(super) struct Words([i16; 32]);
 
 /// Indices for a permutation of 64 bytes out of two registers.
 #[derive(Clone, Copy)]
@@ -92,8 +93,8 @@ const fn samples(block: usize) -> Bytes {
 
 static ROWS_EVEN: Words = pair_rows(EVEN);
 static ROWS_ODD: Words = pair_rows(ODD);
-static COLUMNS_EVEN: Words = pair_columns(EVEN);
-static COLUMNS_ODD: Words = pair_columns(ODD);
+pub(super) static COLUMNS_EVEN: Words = pair_columns(EVEN);
+pub(super) static COLUMNS_ODD: Words = pair_columns(ODD);
 static SAMPLES: [Bytes; 2] = [samples(0), samples(1)];
 
 /// See [`Kernels::transform`](super::super::Kernels::transform).
@@ -104,10 +105,10 @@ pub(in crate::arch) fn transform(
     targets: &mut [Target<'_>],
 ) {
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
-        let mut list = [0; LIST];
-        let (eights, fours) = sort(blocks, places, targets, &mut list, |block| nonzero(block));
-        pairs::<8>(&list[..eights], blocks, places, targets);
-        pairs::<4>(&list[fours..], blocks, places, targets);
+        let lists = sort(blocks, places, targets, |block| nonzero(block));
+        pairs::<8>(lists.of(8), blocks, places, targets);
+        pairs::<4>(lists.of(4), blocks, places, targets);
+        pairs::<2>(lists.of(2), blocks, places, targets);
     }
 }
 
@@ -127,7 +128,7 @@ fn load(block: &Block) -> (__m512i, __m512i) {
 }
 
 #[target_feature(enable = "avx512f")]
-fn load_words(words: &Words) -> __m512i {
+pub(super) fn load_words(words: &Words) -> __m512i {
     // SAFETY: 64 bytes, aligned to as many.
     unsafe { _mm512_load_si512(words.0.as_ptr().cast()) }
 }
@@ -169,9 +170,15 @@ fn pairs<const SIZE: usize>(
                 let all = _mm512_permutex2var_epi8(columns0, load_bytes(samples), columns4);
                 let place = &places[number];
                 let target = &mut targets[usize::from(place.component)];
-                put_8(all, destination(target, place, 8));
+                let rows = [
+                    _mm512_castsi512_si128(all),
+                    _mm512_extracti32x4_epi32::<1>(all),
+                    _mm512_extracti32x4_epi32::<2>(all),
+                    _mm512_extracti32x4_epi32::<3>(all),
+                ];
+                put_8(rows, destination(target, place, 8));
             }
-        } else {
+        } else if SIZE == 4 {
             let both = four(&input);
             let rows = [
                 _mm512_castsi512_si128(both),
@@ -182,42 +189,18 @@ fn pairs<const SIZE: usize>(
                 let target = &mut targets[usize::from(place.component)];
                 put_4(rows, destination(target, place, 4));
             }
+        } else {
+            let both = two(&input);
+            let rows = [
+                _mm512_castsi512_si128(both),
+                _mm512_extracti32x4_epi32::<2>(both),
+            ];
+            for (number, rows) in numbers.into_iter().zip(rows) {
+                let place = &places[number];
+                let target = &mut targets[usize::from(place.component)];
+                put_2(rows, destination(target, place, 2));
+            }
         }
-    }
-}
-
-/// Writes 8 rows of 8 samples.
-#[target_feature(enable = "avx512f")]
-fn put_8(all: __m512i, to: Destination) {
-    let lanes = [
-        _mm512_castsi512_si128(all),
-        _mm512_extracti32x4_epi32::<1>(all),
-        _mm512_extracti32x4_epi32::<2>(all),
-        _mm512_extracti32x4_epi32::<3>(all),
-    ];
-    for (index, lane) in lanes.into_iter().enumerate() {
-        let at = to.first.wrapping_add(index * 2 * to.stride);
-        // SAFETY: `destination` has checked that 8 rows of 8 bytes can be written.
-        unsafe {
-            _mm_storel_epi64(at.cast(), lane);
-            _mm_storeh_pd(at.wrapping_add(to.stride).cast(), _mm_castsi128_pd(lane));
-        }
-    }
-}
-
-/// Writes 4 rows of 4 samples.
-#[target_feature(enable = "avx512f")]
-fn put_4(rows: __m128i, to: Destination) {
-    let rows = [
-        _mm_extract_epi32::<0>(rows),
-        _mm_extract_epi32::<1>(rows),
-        _mm_extract_epi32::<2>(rows),
-        _mm_extract_epi32::<3>(rows),
-    ];
-    for (index, row) in rows.into_iter().enumerate() {
-        let at = to.first.wrapping_add(index * to.stride);
-        // SAFETY: `destination` has checked that 4 rows of 4 bytes can be written.
-        unsafe { at.cast::<i32>().write_unaligned(row) };
     }
 }
 
@@ -239,17 +222,22 @@ fn operands(block: &Block, quant: &Multipliers) -> (__m512i, __m512i) {
 
 /// Pairs of 16 columns or rows.
 #[derive(Clone, Copy)]
-struct Operands {
-    p04: __m512i,
-    p26: __m512i,
-    p71: __m512i,
-    p35: __m512i,
+pub(super) struct Operands {
+    pub(super) p04: __m512i,
+    pub(super) p26: __m512i,
+    pub(super) p71: __m512i,
+    pub(super) p35: __m512i,
+}
+
+/// A pair of factors.
+pub(super) const fn pair(low: i32, high: i32) -> i32 {
+    high << 16 | (low & 0xFFFF)
 }
 
 /// A pair of factors, for every pair.
 #[target_feature(enable = "avx512f")]
-fn factors(low: i32, high: i32) -> __m512i {
-    _mm512_set1_epi32(high << 16 | (low & 0xFFFF))
+pub(super) fn factors(low: i32, high: i32) -> __m512i {
+    _mm512_set1_epi32(pair(low, high))
 }
 
 /// One pass of the 8-point transform, before the shift; `half` is what rounds it.
@@ -286,7 +274,7 @@ fn pass_8(x: &Operands, half: __m512i) -> [__m512i; 8] {
 
 /// Shifts and packs two rows to 16 bits with saturation.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn pack<const SHIFT: u32>(a: __m512i, b: __m512i) -> __m512i {
+pub(super) fn pack<const SHIFT: u32>(a: __m512i, b: __m512i) -> __m512i {
     _mm512_packs_epi32(_mm512_srai_epi32::<SHIFT>(a), _mm512_srai_epi32::<SHIFT>(b))
 }
 
@@ -315,43 +303,4 @@ fn eight(input: &Operands) -> (__m512i, __m512i) {
         _mm512_xor_si512(_mm512_packs_epi16(c01, c23), center),
         _mm512_xor_si512(_mm512_packs_epi16(c45, c67), center),
     )
-}
-
-/// One pass of the transform to 4 samples, before the shift.
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn pass_4(x: &Operands, half: __m512i) -> [__m512i; 4] {
-    let dot = |sum, pairs, low, high| _mm512_dpwssd_epi32(sum, pairs, factors(low, high));
-    let e = dot(half, x.p04, 16384, 0);
-    let sum = dot(e, x.p26, 15137, -6270);
-    let difference = dot(e, x.p26, -15137, 6270);
-    let u = _mm512_madd_epi16(x.p71, factors(-4176, 20995));
-    let u = dot(u, x.p35, 7373, -4926);
-    let v = _mm512_madd_epi16(x.p71, factors(-1730, 8697));
-    let v = dot(v, x.p35, -17799, 11893);
-    [
-        _mm512_add_epi32(sum, u),
-        _mm512_add_epi32(difference, v),
-        _mm512_sub_epi32(difference, v),
-        _mm512_sub_epi32(sum, u),
-    ]
-}
-
-/// Both passes to 4 x 4 samples: row by row, the two blocks in the two lowest lanes.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn four(input: &Operands) -> __m512i {
-    let x = pass_4(input, _mm512_set1_epi32(1 << 11));
-    let (r01, r23) = (pack::<12>(x[0], x[1]), pack::<12>(x[2], x[3]));
-    let even = _mm512_permutex2var_epi16(r01, load_words(&COLUMNS_EVEN), r23);
-    let odd = _mm512_permutex2var_epi16(r01, load_words(&COLUMNS_ODD), r23);
-    let rows = Operands {
-        p04: _mm512_shuffle_i64x2::<0x88>(even, even),
-        p26: _mm512_shuffle_i64x2::<0xDD>(even, even),
-        p71: _mm512_shuffle_i64x2::<0x88>(odd, odd),
-        p35: _mm512_shuffle_i64x2::<0xDD>(odd, odd),
-    };
-    let x = pass_4(&rows, _mm512_set1_epi32(1 << 18));
-    let (c01, c23) = (pack::<19>(x[0], x[1]), pack::<19>(x[2], x[3]));
-    let columns = _mm512_xor_si512(_mm512_packs_epi16(c01, c23), _mm512_set1_epi8(-128));
-    let turn = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    _mm512_shuffle_epi8(columns, _mm512_broadcast_i32x4(turn))
 }
