@@ -69,6 +69,7 @@ impl Kernels {
         if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
         {
             sets.push(Self(Set::Avx2));
             if is_x86_feature_detected!("avx512f")
@@ -197,3 +198,8 @@ impl Kernels {
         }
     }
 }
+
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod tests;
