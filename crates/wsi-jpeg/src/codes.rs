@@ -258,14 +258,14 @@ mod tests {
             assert!(end && !second);
         } else {
             assert_eq!(
-                (entry >> 8 & 15, (entry >> 16) as u8 as i8),
+                (entry >> 8 & 15, ((entry >> 16) as u8).cast_signed()),
                 (run, value as i8)
             );
             if second {
                 let (run, _, value, ends, _, now) = next().unwrap();
                 assert!(!ends);
                 assert_eq!(
-                    (entry >> 12 & 15, (entry >> 24) as u8 as i8),
+                    (entry >> 12 & 15, ((entry >> 24) as u8).cast_signed()),
                     (run, value as i8)
                 );
                 total = now;

@@ -196,6 +196,10 @@ impl ScanInput {
     /// twice.
     ///
     /// `None` where the stuffing of the data is not the plain one.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "predictions are 16 bits in the reference; a byte has 8 bits"
+    )]
     pub(crate) fn row_start(
         &self,
         source: &Source<'_>,
@@ -222,7 +226,7 @@ impl ScanInput {
         Some(RowStart {
             byte: u32::try_from(self.start + byte + counted.stuffed).ok()?,
             predictors: predictors.map(|value| value as i16),
-            left: self.left as u16,
+            left: u16::try_from(self.left).ok()?,
             bit: (used % 8) as u8,
             expected: self.expected,
         })

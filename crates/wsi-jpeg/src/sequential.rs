@@ -379,7 +379,7 @@ impl<'s> Strand<'s> {
         let places = &self.places[first..first + count];
         // Without an allocation: there are at most four.
         let mut all: [Target<'_>; 4] = std::array::from_fn(|_| {
-            targets.next().unwrap_or_else(|| Target {
+            targets.next().unwrap_or(Target {
                 samples: &mut [],
                 stride: 0,
                 size: 1,
@@ -441,7 +441,7 @@ fn fill_places(plan: &Plan, crop: &Crop, places: &mut Vec<Place>) {
             let column = mcu * shape.horizontal + unit.x;
             let offset = unit.y * shape.unit * shape.stride() + column * shape.unit;
             places.push(Place {
-                component: unit.component as u8,
+                component: u8::try_from(unit.component).unwrap_or(u8::MAX),
                 offset: match u32::try_from(offset) {
                     Ok(offset) if wanted[unit.component].contains(&column) => offset,
                     _ => Place::SKIP,

@@ -10,6 +10,11 @@
 //! an undefined code they say so, and the caller decodes the chunk again with the scalar code,
 //! which is their twin and knows libjpeg's rules for damage.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "bit fields are cut out of wider words; coefficients to 16 bits, as the reference's"
+)]
+
 use std::cell::Cell;
 use std::hint::select_unpredictable;
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
@@ -124,7 +129,11 @@ impl<'l> Lane<'l> {
             count: bits.count.min(63).into(),
             next: self.segment[bits.next.min(readable)..].as_ptr(),
             at: bounds.start.wrapping_add(at),
-            table: if at % 64 == 0 { table } else { ac_half(table) },
+            table: if at.is_multiple_of(64) {
+                table
+            } else {
+                ac_half(table)
+            },
         }
     }
 
@@ -206,8 +215,8 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
     // SAFETY: `next` lies in the block of `at`, and `first` and `second` are not behind it. Where
     // there is no coefficient this writes a zero to a place that is still zero.
     unsafe {
-        *first = ((entry as i32) << 8 >> 24) as i16;
-        *second = ((entry as i32) >> 24) as i16;
+        *first = (entry.cast_signed() << 8 >> 24) as i16;
+        *second = (entry.cast_signed() >> 24) as i16;
     }
     r.buffer <<= entry & LENGTH;
     r.count = r.count.wrapping_sub(u64::from(entry & LENGTH));
@@ -249,9 +258,9 @@ unsafe fn rare(r: &mut Registers, entry: u32, first: *mut i16, bounds: &Bounds<'
         unsafe { refill(r, bounds) };
         let (code, size) = (u64::from(entry >> 24), u64::from(entry >> 16 & 15));
         let value = r.buffer << (code & 63);
-        let bits = (value >> ((64 - size) & 63)) as i64;
+        let bits = (value >> ((64 - size) & 63)).cast_signed();
         // T.81 figure F.12: a leading 0 marks a negative value.
-        let negative = ((value as i64) >> 63) + 1;
+        let negative = (value.cast_signed() >> 63) + 1;
         // SAFETY: `first` is behind `at` and before the last coefficient of its block.
         unsafe { *first = (bits - negative * ((1 << size) - 1)) as i16 };
         r.buffer = value << size;
