@@ -48,12 +48,32 @@ pub enum Probe {
     },
 }
 
+/// What becomes of a stored tile whose data is damaged, but still gives pixels: JPEG with a code
+/// that is not defined, a part left out, or no end.
+///
+/// A tile that gives no pixels, and one that the file ends in or before, is an error in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// Reading it is an error, as with OpenSlide: doubtful pixels are never shown.
+    ///
+    /// Damage is found where it is looked for. A read of part of a tile need not decode the rest of
+    /// it, so damage further down in the tile may stay unnoticed, and so may damage that only shows
+    /// further down than the read goes. A read of a tile from its first row to its last one and from
+    /// its first column to its last one always finds it.
+    #[default]
+    Refuse,
+    /// Its pixels are shown, as libjpeg-turbo gives them; what is missing is mostly gray.
+    Show,
+}
+
 /// How to open a slide.
 ///
 /// ```
-/// # use wsi_core::{Limits, OpenOptions};
+/// # use wsi_core::{Damage, Limits, OpenOptions};
 /// let options = OpenOptions::default()
 ///     .with_backend("pure")
+///     .with_damage(Damage::Show)
 ///     .with_limits(Limits::default().with_max_tile_bytes(64 << 20));
 /// # assert_eq!(options.backend.as_deref(), Some("pure"));
 /// ```
@@ -64,6 +84,8 @@ pub struct OpenOptions {
     pub backend: Option<String>,
     /// Bounds on what the file may ask for.
     pub limits: Limits,
+    /// What becomes of damaged tiles. Default: [`Damage::Refuse`].
+    pub damage: Damage,
 }
 
 impl OpenOptions {
@@ -78,6 +100,13 @@ impl OpenOptions {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets [`damage`](Self::damage).
+    #[must_use]
+    pub fn with_damage(mut self, damage: Damage) -> Self {
+        self.damage = damage;
         self
     }
 }

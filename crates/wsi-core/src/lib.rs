@@ -23,7 +23,7 @@ pub mod pixels;
 pub mod slide;
 pub mod source;
 
-pub use driver::{Driver, OpenOptions, Probe};
+pub use driver::{Damage, Driver, OpenOptions, Probe};
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::{Level, Mpp, Origin, Plane, Point, Pyramid, Rect, Region, Size};
 pub use limits::Limits;

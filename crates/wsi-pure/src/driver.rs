@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wsi_core::{Driver, Error, ErrorKind, Limits, OpenOptions, Probe, Result, SlideSource};
+use wsi_core::{Damage, Driver, Error, ErrorKind, Limits, OpenOptions, Probe, Result, SlideSource};
 
 use crate::cache::TileCache;
 use crate::io::{DiskFile, ReadAt};
@@ -57,20 +57,20 @@ impl PureDriver {
         let slide = match vendor.layout {
             Some(layout) => {
                 let layout = layout(&file)?;
-                TiffSlide::new(file, vendor.name, layout, &self.cache)?
+                TiffSlide::new(file, vendor.name, layout, options.damage, &self.cache)?
             }
-            None => self.open_pages(file, vendor.name)?,
+            None => self.open_pages(file, vendor.name, options.damage)?,
         };
         Ok(Box::new(slide))
     }
 
     /// Opens a file of a vendor whose layout is not known yet as its pages.
-    fn open_pages(&self, file: Arc<TiffFile>, vendor: &str) -> Result<TiffSlide> {
+    fn open_pages(&self, file: Arc<TiffFile>, vendor: &str, damage: Damage) -> Result<TiffSlide> {
         let mut layout = vendor::pages_layout(&file)?;
         layout.caveats.push(format!(
             "a {vendor} slide shown as the pages of its TIFF file: its own levels are not read yet"
         ));
-        TiffSlide::new(file, PAGES.name, layout, &self.cache)
+        TiffSlide::new(file, PAGES.name, layout, damage, &self.cache)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use wsi_core::source::{AssociatedImage, TileIndex};
 use wsi_core::{
-    Channels, EncodedTiles, Error, Fill, Image, Level, PixelFormat, PixelsMut, Plane, Point,
-    Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
+    Channels, Damage, EncodedTiles, Error, Fill, Image, Level, PixelFormat, PixelsMut, Plane,
+    Point, Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
     TileLayout,
 };
 
@@ -33,10 +33,12 @@ impl TiffSlide {
         file: Arc<TiffFile>,
         format: &'static str,
         mut layout: Layout,
+        damage: Damage,
         cache: &Arc<TileCache>,
     ) -> Result<Self> {
-        let reader =
-            |index: usize| PageReader::with_cache(Arc::clone(&file), index, Arc::clone(cache));
+        let reader = |index: usize| {
+            PageReader::with_cache(Arc::clone(&file), index, damage, Arc::clone(cache))
+        };
         let mut levels = Vec::new();
         for (level, planes) in layout.levels.iter().enumerate() {
             let readers: Result<Vec<_>> = planes.iter().map(|&index| reader(index)).collect();

@@ -2,30 +2,62 @@
 //!
 //! The decoder is `wsi-jpeg`. What TIFF adds: the photometric tag says what the components mean,
 //! whatever JFIF or Adobe marks in the stream say; the picture must be as large as the chunk; and a
-//! warning is an error of its chunk, as in OpenSlide 4.0.1 (`openslide-decode-jpeg.c`).
+//! warning is an error of its chunk, as in OpenSlide 4.0.1 (`openslide-decode-jpeg.c`), unless the
+//! one who opened the file wants to see damaged chunks.
 
-use wsi_core::{Error, PixelsMut, Rect, Result, Size};
+use std::sync::OnceLock;
+
+use wsi_core::{Damage, Error, PixelsMut, Rect, Result, Size};
 use wsi_jpeg::{
-    ColorModel, Decoder, Info, Options, Outcome, PixelFormat, RowsMut, StridedRows, Tables,
+    ColorModel, Decoder, Info, Options, Outcome, Picture, PixelFormat, RowsMut, Tables, Window,
 };
+
+pub(crate) use wsi_jpeg::RowIndex;
 
 use super::position;
 use crate::tiff::{SampleFormat, Storage, photometric};
 
 /// What all chunks of a page have in common.
 #[derive(Debug)]
-pub(super) struct Jpeg {
+pub(crate) struct Jpeg {
     tables: Option<Tables>,
     color: Option<ColorModel>,
     format: PixelFormat,
     bits: u16,
     components: usize,
+    damage: Damage,
+    /// Size and headers of a chunk that are known to be as the tags say.
+    known: OnceLock<(Size, Box<[u8]>)>,
+}
+
+/// One of the chunks that are decoded together.
+#[derive(Debug)]
+pub(crate) struct Part<'p> {
+    pub(crate) stored: &'p [u8],
+    /// Its size, padding included.
+    pub(crate) chunk: Size,
+    /// What is wanted of it.
+    pub(crate) crop: Rect,
+    /// As large as `crop`.
+    pub(crate) out: PixelsMut<'p>,
+    /// Whether the chunk is looked at to its end for damage, wanted or not.
+    pub(crate) to_its_end: bool,
+    /// What is known of its rows.
+    pub(crate) index: Option<&'p mut RowIndex>,
+}
+
+/// A decoder, and memory beside its own.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    decoder: Decoder,
+    /// For each chunk of a batch.
+    spares: Vec<Vec<u8>>,
 }
 
 impl Jpeg {
     /// # Errors
     /// `Corrupt` if the shared tables are damaged; `Unsupported` for samples that JPEG cannot hold.
-    pub(super) fn new(storage: &Storage) -> Result<Self> {
+    pub(super) fn new(storage: &Storage, damage: Damage) -> Result<Self> {
         let bits = storage.bits_per_sample;
         if !(2..=16).contains(&bits) || storage.sample_format == SampleFormat::Float {
             return Err(Error::unsupported(format!(
@@ -41,7 +73,7 @@ impl Jpeg {
             .transpose()
             .map_err(|error| translate(error, "the shared JPEG tables"))?;
         if let Some(tables) = &tables {
-            refuse_warnings(tables.outcome(), "the shared JPEG tables")?;
+            check_outcome(tables.outcome(), damage, "the shared JPEG tables")?;
         }
         let components = if storage.planar {
             1
@@ -69,79 +101,124 @@ impl Jpeg {
             format: if bits > 8 { wide } else { narrow },
             bits,
             components: components.into(),
+            damage,
+            known: OnceLock::new(),
         })
     }
 
-    /// Decodes the part `crop` of a chunk into `out`.
+    /// Decodes parts of several chunks, two at a time, and tells how each came out.
     ///
-    /// # Errors
-    /// `Corrupt` if the stream is damaged in any way or holds another picture than the tags say;
-    /// `Unsupported` for a process that `wsi-jpeg` lacks.
-    pub(super) fn decode(
+    /// `done` gets `Corrupt` for a stream that is damaged or holds another picture than the tags
+    /// say, `Unsupported` for a process that `wsi-jpeg` lacks.
+    pub(crate) fn decode(
         &self,
-        stored: &[u8],
-        chunk: Size,
-        crop: Rect,
-        out: &mut PixelsMut<'_>,
-        (decoder, buffer): (&mut Decoder, &mut Vec<u8>),
-    ) -> Result<()> {
-        self.check(stored, chunk)?;
-        let options = Options::new(self.format)
-            .with_tables(self.tables.as_ref())
-            .with_color(self.color);
+        parts: Vec<Part<'_>>,
+        scratch: &mut Scratch,
+        mut done: impl FnMut(usize, Result<()>),
+    ) {
+        let Scratch { decoder, spares } = scratch;
+        if spares.len() < parts.len() {
+            spares.resize_with(parts.len(), Vec::new);
+        }
+        let mut jobs = Vec::with_capacity(parts.len());
+        for (number, (part, spare)) in parts.into_iter().zip(spares).enumerate() {
+            match self.check(part.stored, part.chunk) {
+                Ok(()) => jobs.push(self.job(number, part, spare)),
+                Err(error) => done(number, Err(error)),
+            }
+        }
+        let mut results: Vec<_> = jobs.iter().map(|_| Ok(Outcome::default())).collect();
+        let pictures = jobs.iter_mut().map(|job| {
+            let picture = Picture::new(job.stored, &job.options, &mut job.rows);
+            match &mut job.index {
+                Some(index) => picture.with_index(index),
+                None => picture,
+            }
+        });
+        decoder.decode_batch(pictures, |job, result| results[job] = result);
+        for (mut job, result) in jobs.into_iter().zip(results) {
+            let result = result
+                .map_err(|error| translate(error, "JPEG data"))
+                .and_then(|outcome| check_outcome(&outcome, self.damage, "JPEG data"));
+            if result.is_ok() {
+                job.rows.finish();
+            }
+            done(job.number, result);
+        }
+    }
+
+    fn job<'p>(&'p self, number: usize, part: Part<'p>, spare: &'p mut Vec<u8>) -> Job<'p> {
+        let Part { chunk, crop, .. } = part;
         let (left, top) = (position(crop.origin.x), position(crop.origin.y));
-        let pixel = out.format().bytes_per_pixel();
-        let row_bytes = chunk.width as usize * pixel;
         let planes = matches!(self.format, PixelFormat::Planes8 | PixelFormat::Planes16);
-        if crop.size.width == chunk.width && !planes {
-            buffer.resize(row_bytes, 0);
-            let rows = crop.size.height as usize;
-            let mut rows = Rows {
-                out,
-                top,
-                rows,
-                spare: buffer,
+        let whole = Rect::new((0, 0), chunk);
+        // What is decoded. Only whole rows are decoded to their end.
+        let decoded = match part.to_its_end {
+            true if crop.size.width == chunk.width && !planes => {
+                let below = chunk.height.saturating_sub(clamp(crop.origin.y));
+                Rect::new((0, crop.origin.y), (chunk.width, below))
+            }
+            true => whole,
+            false => crop,
+        };
+        let window = (decoded != whole).then(|| {
+            let Size { width, height } = decoded.size;
+            Window::new(
+                clamp(decoded.origin.x),
+                clamp(decoded.origin.y),
+                width,
+                height,
+            )
+        });
+        let pixel = part.out.format().bytes_per_pixel();
+        let rows = crop.size.height as usize;
+        let rows = if planes || decoded.size.width != crop.size.width {
+            let sample = if planes {
+                pixel / self.components
+            } else {
+                pixel
             };
-            return run(decoder, stored, &options, &mut rows);
-        }
-        buffer.resize(row_bytes * chunk.height as usize, 0);
-        if !planes {
-            run(
-                decoder,
-                stored,
-                &options,
-                &mut StridedRows::new(buffer, row_bytes),
-            )?;
-            let rows = buffer.chunks_exact(row_bytes).skip(top);
-            for (y, row) in (0..crop.size.height).zip(rows) {
-                let wanted = left * pixel..(left + crop.size.width as usize) * pixel;
-                out.row_mut(y).copy_from_slice(&row[wanted]);
+            let stride = decoded.size.width as usize * sample;
+            let height = decoded.size.height as usize;
+            let count = if planes { self.components } else { 1 };
+            spare.resize(stride * height * count, 0);
+            Rows::Apart {
+                out: part.out,
+                buffer: spare,
+                stride,
+                height,
+                sample,
+                left: left - position(decoded.origin.x),
+                top: top - position(decoded.origin.y),
             }
-            return Ok(());
-        }
-        let sample = pixel / self.components;
-        let plane_row = chunk.width as usize * sample;
-        run(
-            decoder,
-            stored,
-            &options,
-            &mut StridedRows::new(buffer, plane_row),
-        )?;
-        let plane_bytes = plane_row * chunk.height as usize;
-        for (component, plane) in buffer.chunks_exact(plane_bytes).enumerate() {
-            let rows = plane.chunks_exact(plane_row).skip(top);
-            for (y, row) in (0..crop.size.height).zip(rows) {
-                let samples = row.chunks_exact(sample).skip(left);
-                for (to, from) in out.row_mut(y).chunks_exact_mut(pixel).zip(samples) {
-                    to[component * sample..(component + 1) * sample].copy_from_slice(from);
-                }
+        } else {
+            spare.resize(crop.size.width as usize * pixel, 0);
+            Rows::InPlace {
+                out: part.out,
+                rows,
+                spare,
             }
+        };
+        Job {
+            number,
+            stored: part.stored,
+            options: Options::new(self.format)
+                .with_tables(self.tables.as_ref())
+                .with_color(self.color)
+                .with_window(window),
+            rows,
+            index: part.index,
         }
-        Ok(())
     }
 
     /// Compares the stream's header with the tags, before anything is decoded.
     fn check(&self, stored: &[u8], chunk: Size) -> Result<()> {
+        if let Some((size, headers)) = self.known.get()
+            && *size == chunk
+            && stored.starts_with(headers)
+        {
+            return Ok(());
+        }
         let info = Info::read(stored, self.tables.as_ref())
             .map_err(|error| translate(error, "JPEG data"))?;
         if (info.width(), info.height()) != (chunk.width, chunk.height) {
@@ -165,27 +242,119 @@ impl Jpeg {
                 self.bits
             )));
         }
+        if let Some(headers) = headers(stored) {
+            self.known.get_or_init(|| (chunk, headers.into()));
+        }
         Ok(())
     }
 }
 
-fn run(
-    decoder: &mut Decoder,
-    stored: &[u8],
-    options: &Options<'_>,
-    rows: &mut impl RowsMut,
-) -> Result<()> {
-    let outcome = decoder
-        .decode(stored, options, rows)
-        .map_err(|error| translate(error, "JPEG data"))?;
-    refuse_warnings(&outcome, "JPEG data")
+/// One picture for the decoder.
+struct Job<'p> {
+    /// Of its part.
+    number: usize,
+    stored: &'p [u8],
+    options: Options<'p>,
+    rows: Rows<'p>,
+    index: Option<&'p mut RowIndex>,
 }
 
-/// What libjpeg would only warn of is an error here.
-fn refuse_warnings(outcome: &Outcome, what: &str) -> Result<()> {
+/// Where the rows of a chunk go.
+enum Rows<'p> {
+    /// Where they are wanted; those behind the last that is wanted go to a spare one.
+    InPlace {
+        out: PixelsMut<'p>,
+        rows: usize,
+        spare: &'p mut [u8],
+    },
+    /// To a buffer, because more columns are decoded than wanted, or planes.
+    Apart {
+        out: PixelsMut<'p>,
+        buffer: &'p mut [u8],
+        stride: usize,
+        /// Rows of a plane.
+        height: usize,
+        /// Bytes of a sample of a plane, or of a pixel where there are no planes.
+        sample: usize,
+        left: usize,
+        top: usize,
+    },
+}
+
+impl RowsMut for Rows<'_> {
+    fn row_mut(&mut self, y: usize) -> &mut [u8] {
+        match self {
+            Self::InPlace { out, rows, spare } => match u32::try_from(y) {
+                Ok(row) if y < *rows => out.row_mut(row),
+                _ => spare,
+            },
+            Self::Apart { buffer, stride, .. } => {
+                buffer.chunks_exact_mut(*stride).nth(y).unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// Copies what was decoded apart to where it is wanted.
+    fn finish(&mut self) {
+        let Self::Apart {
+            out,
+            buffer,
+            stride,
+            height,
+            sample,
+            left,
+            top,
+        } = self
+        else {
+            return;
+        };
+        let (sample, pixel) = (*sample, out.format().bytes_per_pixel());
+        for (component, plane) in buffer.chunks_exact(*stride * *height).enumerate() {
+            for (y, row) in (0..out.size().height).zip(plane.chunks_exact(*stride).skip(*top)) {
+                let row = &row[*left * sample..];
+                let target = out.row_mut(y);
+                if sample == pixel {
+                    target.copy_from_slice(&row[..target.len()]);
+                    continue;
+                }
+                let samples = row.chunks_exact(sample);
+                for (to, from) in target.chunks_exact_mut(pixel).zip(samples) {
+                    to[component * sample..(component + 1) * sample].copy_from_slice(from);
+                }
+            }
+        }
+    }
+}
+
+/// The stream up to the data of its first scan, if it is made of whole segments: all that
+/// [`Info::read`] looks at.
+fn headers(stored: &[u8]) -> Option<&[u8]> {
+    const START_OF_SCAN: u8 = 0xDA;
+    let mut end = 2;
+    loop {
+        let &[0xFF, marker, high, low] = stored.get(end..)?.first_chunk()? else {
+            return None;
+        };
+        // Others are no markers, or stand alone.
+        if !matches!(marker, 0x02..=0xCF | 0xDA..=0xFE) {
+            return None;
+        }
+        end += 2 + usize::from(u16::from_be_bytes([high, low]));
+        if marker == START_OF_SCAN {
+            return stored.get(..end);
+        }
+    }
+}
+
+/// What libjpeg would only warn of is an error here, unless damage is to be shown.
+fn check_outcome(outcome: &Outcome, damage: Damage, what: &str) -> Result<()> {
     match outcome.warnings().first() {
-        None => Ok(()),
-        Some(warning) => Err(Error::corrupt(format!("{what}: {warning}"))),
+        Some(warning) if damage == Damage::Refuse => {
+            Err(Error::corrupt(format!("{what}: {warning}")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -198,25 +367,9 @@ fn translate(error: wsi_jpeg::Error, what: &str) -> Error {
     Error::new(kind, what).with_source(error)
 }
 
-/// Rows of a chunk as rows of `out`; those that nobody wants go to a spare one.
-struct Rows<'r, 'p> {
-    out: &'r mut PixelsMut<'p>,
-    top: usize,
-    rows: usize,
-    spare: &'r mut [u8],
-}
-
-impl RowsMut for Rows<'_, '_> {
-    fn row_mut(&mut self, y: usize) -> &mut [u8] {
-        match y
-            .checked_sub(self.top)
-            .filter(|&y| y < self.rows)
-            .map(u32::try_from)
-        {
-            Some(Ok(y)) => self.out.row_mut(y),
-            _ => self.spare,
-        }
-    }
+/// A coordinate that lies in a chunk.
+fn clamp(coordinate: i64) -> u32 {
+    u32::try_from(coordinate).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -265,9 +418,20 @@ mod tests {
         let format = storage.pixel_format();
         let mut data = vec![7; format.bytes_per_pixel() * crop.size.area() as usize];
         let mut out = PixelsMut::packed(&mut data, crop.size, format)?;
-        let memory = (&mut Decoder::new(), &mut Vec::new());
-        Jpeg::new(storage)?.decode(stored, chunk, crop, &mut out, memory)?;
-        Ok(data)
+        let part = Part {
+            stored,
+            chunk,
+            crop,
+            out: out.part_mut(Rect::new((0, 0), crop.size)),
+            to_its_end: true,
+            index: None,
+        };
+        let mut result = Ok(());
+        let jpeg = Jpeg::new(storage, Damage::Refuse)?;
+        jpeg.decode(vec![part], &mut Scratch::default(), |_, ended| {
+            result = ended;
+        });
+        result.map(|()| data)
     }
 
     const SIZE: Size = Size::new(8, 8);
@@ -287,7 +451,7 @@ mod tests {
         assert!(decoded(&storage(1, None), &without, SIZE, whole).is_err());
         // Shared tables without their end, or without their start.
         for part in [&shared[..shared.len() - 2], &shared[2..]] {
-            assert!(Jpeg::new(&storage(1, Some(part))).is_err());
+            assert!(Jpeg::new(&storage(1, Some(part)), Damage::Refuse).is_err());
         }
     }
 

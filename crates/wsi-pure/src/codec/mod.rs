@@ -4,6 +4,9 @@
 //! that hold bytes ([`bytes`]) give packed rows, which [`samples`] turns into samples; formats that
 //! hold pictures ([`webp`], [`ycbcr`]) give rows of pixels themselves. Where a chunk lies, which
 //! part of it is wanted, and what happens when it is missing, is the business of others.
+//!
+//! Most codecs decode a chunk whole, one at a time. JPEG alone decodes several together and parts
+//! for less than the whole: [`ChunkCodec::jpeg`].
 
 mod bytes;
 mod ccitt;
@@ -17,11 +20,11 @@ mod unpack;
 mod webp;
 mod ycbcr;
 
-use wsi_core::{Channels, Error, PixelFormat, PixelsMut, Rect, Result, Size};
+use wsi_core::{Channels, Damage, Error, PixelFormat, PixelsMut, Rect, Result, Size};
 
 use crate::tiff::{Storage, compression};
 use bytes::Compression;
-use jpeg::Jpeg;
+pub(crate) use jpeg::{Jpeg, Part, RowIndex};
 use samples::Samples;
 use ycbcr::Subsampled;
 
@@ -64,7 +67,14 @@ pub(crate) struct Scratch {
     temporary: Vec<u8>,
     /// One sample of every pixel.
     plane: Vec<u8>,
-    jpeg: wsi_jpeg::Decoder,
+    jpeg: jpeg::Scratch,
+}
+
+impl Scratch {
+    /// What [`Jpeg::decode`] needs.
+    pub(crate) const fn jpeg(&mut self) -> &mut jpeg::Scratch {
+        &mut self.jpeg
+    }
 }
 
 impl std::fmt::Debug for Scratch {
@@ -78,14 +88,14 @@ impl ChunkCodec {
     ///
     /// # Errors
     /// `Unsupported`, naming what is missing; `Corrupt` if the tags contradict each other.
-    pub(crate) fn new(storage: &Storage) -> Result<Self> {
+    pub(crate) fn new(storage: &Storage, damage: Damage) -> Result<Self> {
         let bytes = Compression::new(storage);
         let method = match storage.compression {
             compression::WEBP => {
                 webp::check(storage)?;
                 Method::Webp
             }
-            compression::JPEG => Method::Jpeg(Box::new(Jpeg::new(storage)?)),
+            compression::JPEG => Method::Jpeg(Box::new(Jpeg::new(storage, damage)?)),
             _ if storage.is_read_as_rgb() => {
                 Method::Subsampled(bytes?, Box::new(Subsampled::new(storage)?))
             }
@@ -97,6 +107,14 @@ impl ChunkCodec {
             format: storage.pixel_format(),
             planar: storage.planar,
         })
+    }
+
+    /// The decoder of chunks that hold all samples of their pixels as a JPEG picture.
+    pub(crate) fn jpeg(&self) -> Option<&Jpeg> {
+        match &self.method {
+            Method::Jpeg(jpeg) if !self.planar => Some(jpeg),
+            _ => None,
+        }
     }
 
     /// Decodes the part `crop` of a chunk of `chunk` pixels (a tile with its padding, or a strip
@@ -203,8 +221,17 @@ impl ChunkCodec {
             }
             Method::Webp => webp::decode(stored, chunk, crop, out, &mut scratch.packed),
             Method::Jpeg(jpeg) => {
-                let memory = (&mut scratch.jpeg, &mut scratch.packed);
-                jpeg.decode(stored, chunk, crop, out, memory)
+                let part = Part {
+                    stored,
+                    chunk,
+                    crop,
+                    out: out.part_mut(Rect::new((0, 0), crop.size)),
+                    to_its_end: true,
+                    index: None,
+                };
+                let mut result = Ok(());
+                jpeg.decode(vec![part], &mut scratch.jpeg, |_, ended| result = ended);
+                result
             }
         };
         scratch.reversed = reversed;
@@ -347,7 +374,7 @@ mod tests {
 
     /// A part of a chunk, decoded into the middle of a larger picture.
     fn decoded(storage: &Storage, stored: &[u8], chunk: Size, crop: Rect) -> Image {
-        let codec = ChunkCodec::new(storage).unwrap();
+        let codec = ChunkCodec::new(storage, Damage::Refuse).unwrap();
         let mut scratch = Scratch::default();
         let outer = Size::new(crop.size.width + 3, crop.size.height + 2);
         let mut image = Image::zeroed(outer, storage.pixel_format()).unwrap();
@@ -383,17 +410,17 @@ mod tests {
     fn what_is_missing_is_named() {
         let mut page = storage(8, 3, false, 1);
         page.compression = compression::LERC;
-        let error = ChunkCodec::new(&page).unwrap_err();
+        let error = ChunkCodec::new(&page, Damage::Refuse).unwrap_err();
         assert_eq!(error.message(), "compression 34887 (LERC)");
         assert_eq!(error.kind(), wsi_core::ErrorKind::Unsupported);
-        let error = ChunkCodec::new(&storage(8, 3, false, 9)).unwrap_err();
+        let error = ChunkCodec::new(&storage(8, 3, false, 9), Damage::Refuse).unwrap_err();
         assert_eq!(error.message(), "predictor 9");
     }
 
     #[test]
     fn calls_that_do_not_fit_are_refused() {
         let page = storage(8, 3, false, 1);
-        let codec = ChunkCodec::new(&page).unwrap();
+        let codec = ChunkCodec::new(&page, Damage::Refuse).unwrap();
         let mut image = Image::zeroed(Size::new(2, 2), page.pixel_format()).unwrap();
         let chunk = Size::new(2, 3);
         let mut decode = |crop: Rect| {

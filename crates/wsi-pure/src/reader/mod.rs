@@ -1,37 +1,24 @@
 //! Chunks to pixels: reads any rectangle of a page into the caller's memory.
 //!
-//! The rectangle is cut along the grid of chunks into disjoint cells, which are decoded at the same
-//! time, each straight into the caller's rows where its chunk lies wholly inside. A chunk that is
-//! wanted in part is decoded once into the cache and cropped from there.
+//! The rectangle is cut along the grid of chunks into disjoint cells ([`cells`]), which are decoded
+//! at the same time, each straight into the caller's rows where that is possible ([`work`]).
 
-use std::cell::RefCell;
+mod cells;
+mod work;
+
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use wsi_core::{
-    Error, Fill, Image, Limits, PixelFormat, PixelsMut, Point, Rect, Result, Size, TileLayout,
+    Damage, Error, Fill, Image, Limits, PixelFormat, PixelsMut, Point, Rect, Result, Size,
+    TileLayout,
 };
 
-use crate::cache::{TileCache, TileKey};
+use crate::cache::TileCache;
 use crate::codec::{self, ChunkCodec};
 use crate::color::Conversion;
 use crate::tiff::{Chunk, Page, TiffFile, compression, photometric};
-
-/// Reads of this many chunks or more run in rayon's current pool; handing out fewer costs more
-/// than it gains, since callers who read small patches bring their own threads.
-const PARALLEL_FROM: usize = 5;
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// Memory that a thread keeps from chunk to chunk.
-#[derive(Default)]
-struct Scratch {
-    stored: Vec<u8>,
-    native: Vec<u8>,
-    codec: codec::Scratch,
-}
+use cells::Place;
+use work::Job;
 
 /// Reads the pixels of one page of a TIFF file: as stored, or converted to 8-bit gray or colour.
 ///
@@ -64,16 +51,17 @@ impl PageReader {
     /// `InvalidArgument` if there is no such directory; `Corrupt`, `Unsupported` or
     /// `LimitExceeded` if it describes no picture that can be read.
     pub fn new(file: Arc<TiffFile>, index: usize) -> Result<Self> {
-        Self::with_cache(file, index, Arc::new(TileCache::new(0)))
+        Self::with_cache(file, index, Damage::Refuse, Arc::new(TileCache::new(0)))
     }
 
     pub(crate) fn with_cache(
         file: Arc<TiffFile>,
         index: usize,
+        damage: Damage,
         cache: Arc<TileCache>,
     ) -> Result<Self> {
         let page = Page::new(&file, index)?;
-        let codec = ChunkCodec::new(page.storage())?;
+        let codec = ChunkCodec::new(page.storage(), damage)?;
         Ok(Self {
             id: cache.page_id(),
             file,
@@ -127,7 +115,8 @@ impl PageReader {
     ///
     /// # Errors
     /// `Unsupported` if there is no conversion to that format; `Io`, `Corrupt` or `LimitExceeded`
-    /// of the first tile that cannot be read or decoded, with its column and row.
+    /// of a tile that cannot be read or decoded, with its column and row. What is wrong with a part of
+    /// a tile that the read does not need may stay unnoticed, see [`Damage::Refuse`].
     pub fn read_rect(&self, origin: Point, mut out: PixelsMut<'_>, fill: Fill) -> Result<()> {
         let conversion = match out.format() == self.format() {
             true => None,
@@ -146,44 +135,8 @@ impl PageReader {
             inside.size,
         );
         out.fill_outside(Some(target), fill);
-        let job = Job {
-            reader: self,
-            conversion: conversion.as_ref(),
-            fill,
-        };
-        let mut cells = self.cells(inside, out.part_mut(target));
-        if cells.len() < PARALLEL_FROM {
-            cells.iter_mut().try_for_each(|cell| job.read(cell))
-        } else {
-            cells
-                .par_iter_mut()
-                .with_max_len(1)
-                .try_for_each(|cell| job.read(cell))
-        }
-    }
-
-    /// Cuts a rectangle inside of the page along the grid of chunks.
-    fn cells<'a>(&self, inside: Rect, out: PixelsMut<'a>) -> Vec<Cell<'a>> {
-        let chunk = self.page.chunk_size();
-        let columns = axis(inside.origin.x, inside.size.width, chunk.width);
-        let rows = axis(inside.origin.y, inside.size.height, chunk.height);
-        let lengths = |spans: &[Span]| spans.iter().map(|span| span.length).collect::<Vec<_>>();
-        let cells = out.split(&lengths(&columns), &lengths(&rows));
-        let places = rows
-            .iter()
-            .flat_map(|row| columns.iter().map(move |column| (column, row)));
-        places
-            .zip(cells)
-            .map(|((column, row), out)| Cell {
-                column: column.chunk,
-                row: row.chunk,
-                crop: Rect::new(
-                    (i64::from(column.start), i64::from(row.start)),
-                    (column.length, row.length),
-                ),
-                out,
-            })
-            .collect()
+        let cells = cells::cut(&self.page, inside, out.part_mut(target));
+        Job::new(self, conversion.as_ref(), fill).read(cells)
     }
 
     fn limits(&self) -> &Limits {
@@ -238,125 +191,6 @@ impl std::fmt::Debug for PageReader {
     }
 }
 
-/// The part of one chunk that a read wants, and where it goes.
-struct Cell<'a> {
-    column: u32,
-    row: u32,
-    /// In pixels of the chunk.
-    crop: Rect,
-    out: PixelsMut<'a>,
-}
-
-/// A run of pixels along one axis that lies in one chunk.
-struct Span {
-    chunk: u32,
-    start: u32,
-    length: u32,
-}
-
-/// Cuts `length` pixels from `start` on into spans of chunks. Both lie inside of the page.
-fn axis(start: i64, length: u32, chunk: u32) -> Vec<Span> {
-    let start = u32::try_from(start).unwrap_or(0);
-    let end = start.saturating_add(length);
-    let span = |index: u32| {
-        let chunk_start = index.saturating_mul(chunk);
-        let from = start.max(chunk_start);
-        let to = end.min(chunk_start.saturating_add(chunk));
-        Span {
-            chunk: index,
-            start: from - chunk_start,
-            length: to - from,
-        }
-    };
-    (start / chunk..end.div_ceil(chunk)).map(span).collect()
-}
-
-/// What all cells of a read share.
-struct Job<'a> {
-    reader: &'a PageReader,
-    conversion: Option<&'a Conversion>,
-    fill: Fill,
-}
-
-impl Job<'_> {
-    fn read(&self, cell: &mut Cell<'_>) -> Result<()> {
-        self.read_cell(cell)
-            .map_err(|error| error.at_tile(cell.column.into(), cell.row.into()))
-    }
-
-    fn read_cell(&self, cell: &mut Cell<'_>) -> Result<()> {
-        let reader = self.reader;
-        let page = &reader.page;
-        let key = TileKey {
-            page: reader.id,
-            column: cell.column,
-            row: cell.row,
-        };
-        if let Some(image) = reader.cache.get(key) {
-            self.copy(&image, cell);
-            return Ok(());
-        }
-        if reader.is_missing(cell.column, cell.row)? {
-            cell.out.fill(self.fill);
-            return Ok(());
-        }
-        let whole = cell.crop.size == page.chunk_rect(cell.column, cell.row).size;
-        // Chunks that cost nothing to decode would only push others out of the cache.
-        let direct = whole || page.storage().compression == compression::NONE;
-        match (direct, self.conversion) {
-            (true, None) => SCRATCH.with_borrow_mut(|scratch| {
-                let Scratch { stored, codec, .. } = scratch;
-                reader.decode(
-                    cell.column,
-                    cell.row,
-                    cell.crop,
-                    &mut cell.out,
-                    stored,
-                    codec,
-                )
-            }),
-            (true, Some(conversion)) => SCRATCH.with_borrow_mut(|scratch| {
-                let Scratch {
-                    stored,
-                    native,
-                    codec,
-                } = scratch;
-                let format = reader.format();
-                let row_bytes = cell.crop.size.width as usize * format.bytes_per_pixel();
-                native.resize(row_bytes * cell.crop.size.height as usize, 0);
-                let mut pixels = PixelsMut::packed(native, cell.crop.size, format)?;
-                reader.decode(cell.column, cell.row, cell.crop, &mut pixels, stored, codec)?;
-                for (y, row) in (0..cell.crop.size.height).zip(native.chunks_exact(row_bytes)) {
-                    conversion.convert_row(row, cell.out.row_mut(y));
-                }
-                Ok(())
-            }),
-            (false, _) => {
-                let image = reader
-                    .cache
-                    .get_or_decode(key, || reader.decode_whole(cell))?;
-                self.copy(&image, cell);
-                Ok(())
-            }
-        }
-    }
-
-    /// Copies the wanted part of a decoded chunk.
-    fn copy(&self, image: &Image, cell: &mut Cell<'_>) {
-        let pixel = image.format().bytes_per_pixel();
-        let start = usize::try_from(cell.crop.origin.x).unwrap_or(0) * pixel;
-        let length = cell.crop.size.width as usize * pixel;
-        let top = u32::try_from(cell.crop.origin.y).unwrap_or(0);
-        for y in 0..cell.crop.size.height {
-            let row = &image.row(top + y)[start..start + length];
-            match self.conversion {
-                None => cell.out.row_mut(y).copy_from_slice(row),
-                Some(conversion) => conversion.convert_row(row, cell.out.row_mut(y)),
-            }
-        }
-    }
-}
-
 impl PageReader {
     /// The samples that have a chunk of their own.
     fn chunk_samples(&self) -> std::ops::Range<u16> {
@@ -384,8 +218,8 @@ impl PageReader {
             return Ok(None);
         };
         let chunk = self.page.chunk_size();
-        for row in axis(inside.origin.y, inside.size.height, chunk.height) {
-            for column in axis(inside.origin.x, inside.size.width, chunk.width) {
+        for row in cells::axis(inside.origin.y, inside.size.height, chunk.height) {
+            for column in cells::axis(inside.origin.x, inside.size.width, chunk.width) {
                 if self.is_missing(column.chunk, row.chunk)? {
                     return Ok(Some((column.chunk, row.chunk)));
                 }
@@ -394,35 +228,15 @@ impl PageReader {
         Ok(None)
     }
 
-    /// Decodes a chunk whole, its padding apart.
-    fn decode_whole(&self, cell: &Cell<'_>) -> Result<Image> {
-        let size = self.page.chunk_rect(cell.column, cell.row).size;
-        let mut image = Image::zeroed(size, self.format())?;
-        let crop = Rect::new((0, 0), size);
-        SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch { stored, codec, .. } = scratch;
-            self.decode(
-                cell.column,
-                cell.row,
-                crop,
-                &mut image.pixels_mut(),
-                stored,
-                codec,
-            )
-        })?;
-        Ok(image)
-    }
-
-    /// Decodes the part `crop` of a chunk into `out`. A sample that a planar file leaves out is 0.
+    /// Decodes part of a chunk into `out`. A sample that a planar file leaves out is 0.
     fn decode(
         &self,
-        column: u32,
-        row: u32,
-        crop: Rect,
+        place: Place,
         out: &mut PixelsMut<'_>,
         stored: &mut Vec<u8>,
         scratch: &mut codec::Scratch,
     ) -> Result<()> {
+        let Place { column, row, crop } = place;
         let size = self.page.stored_size(column, row);
         let planar = self.page.storage().planar;
         if planar {
@@ -432,9 +246,9 @@ impl PageReader {
             if self.read_stored(column, row, sample, stored)? {
                 self.check_expansion(size, stored.len())?;
                 if planar {
-                    let place = (size, crop);
+                    let part = (size, crop);
                     self.codec
-                        .decode_plane(stored, sample, place, out, scratch)?;
+                        .decode_plane(stored, sample, part, out, scratch)?;
                 } else {
                     self.codec.decode(stored, size, crop, out, scratch)?;
                 }
