@@ -11,7 +11,7 @@ use crate::idct::{Block, Multipliers};
 use crate::layout::{ComponentLayout, Layout};
 use crate::rows::RowsMut;
 use crate::sample::Sample;
-use crate::upsample::Method;
+use crate::upsample::{Method, Upsampled};
 
 /// The rows of one component.
 #[derive(Debug, Default)]
@@ -34,21 +34,32 @@ impl<S: Sample> Plane<S> {
         grow(&mut self.upsampled, width + 8);
     }
 
+    /// Where row `y` lies in the ring.
+    fn start_of(&self, y: usize) -> usize {
+        // A division for each row of each component would be seen in the profile.
+        let row = if self.rows.is_power_of_two() {
+            y & (self.rows - 1)
+        } else {
+            y % self.rows
+        };
+        row * self.stride
+    }
+
     /// The samples of a row of the picture, padding included.
     pub(crate) fn row_mut(&mut self, y: usize) -> &mut [S] {
-        let start = y % self.rows * self.stride;
+        let start = self.start_of(y);
         &mut self.samples[start..start + self.stride]
     }
 
     /// The samples from row `y` on, as many rows as one row of MCUs has, and their stride.
     pub(crate) fn mcu_row_mut(&mut self, y: usize, rows: usize) -> (&mut [S], usize) {
-        let start = y % self.rows * self.stride;
+        let start = self.start_of(y);
         let samples = &mut self.samples[start..start + rows * self.stride];
         (samples, self.stride)
     }
 
     fn row(&self, y: usize) -> &[S] {
-        let start = y % self.rows * self.stride;
+        let start = self.start_of(y);
         &self.samples[start..start + self.stride]
     }
 
@@ -163,6 +174,14 @@ impl<S: Sample> Planes<S> {
         let components = &layout.components()[..rendering.components];
         let (view, spans) = (&rendering.crop.view, &rendering.crop.spans);
         let kernels = rendering.kernels;
+        if let Conversion::YccToRgb(order) = rendering.conversion
+            && let Some(rows) = self.subsampled(components, rendering, y)
+        {
+            let to = target(out, y - view.top, rendering.row_bytes)?;
+            if S::ycc_upsampled(kernels, order, rows.luma, rows.chroma, rows.skip, to) {
+                return Ok(());
+            }
+        }
         for ((plane, component), span) in self.planes.iter_mut().zip(components).zip(spans) {
             upsample_row(kernels, plane, component, span, y, &mut self.sums);
         }
@@ -191,6 +210,69 @@ impl<S: Sample> Planes<S> {
     }
 }
 
+/// Rows of which the second and third are upsampled across by the same filter.
+struct Subsampled<'p, S> {
+    /// From where the others start.
+    luma: &'p [S],
+    chroma: [Upsampled<'p, S>; 2],
+    /// Samples, once upsampled, before the window.
+    skip: usize,
+}
+
+impl<S: Sample> Planes<S> {
+    /// The rows behind output row `y`, if they are of that kind.
+    fn subsampled(
+        &self,
+        components: &[ComponentLayout],
+        rendering: &Rendering,
+        y: usize,
+    ) -> Option<Subsampled<'_, S>> {
+        let [first, second, third] = components else {
+            return None;
+        };
+        let [_, span, other, _] = &rendering.crop.spans;
+        let fits = first.method == Method::None
+            && matches!(second.method, Method::FancyAcross | Method::FancyBoth)
+            && second.method == third.method
+            && (span.start, span.end) == (other.start, other.end);
+        if !fits {
+            return None;
+        }
+        let [luma, planes @ .., _] = &self.planes;
+        let rows = |plane| match second.method {
+            Method::FancyBoth => {
+                let (near, far) = near_and_far(y, second);
+                Upsampled::Both {
+                    near: span_row(plane, span, near),
+                    far: span_row(plane, span, far),
+                }
+            }
+            _ => Upsampled::Across(span_row(plane, span, y)),
+        };
+        let view = &rendering.crop.view;
+        Some(Subsampled {
+            luma: &luma.row(y)[view.left - span.skip..view.right],
+            chroma: planes.each_ref().map(rows),
+            skip: span.skip,
+        })
+    }
+}
+
+fn span_row<'p, S: Sample>(plane: &'p Plane<S>, span: &Span, y: usize) -> &'p [S] {
+    &plane.row(y)[span.start..span.end]
+}
+
+/// The row of a component nearest to output row `y`, and the one on its other side.
+fn near_and_far(y: usize, component: &ComponentLayout) -> (usize, usize) {
+    let near = y / component.method.rows_per_row();
+    let far = if y % 2 == 1 {
+        (near + 1).min(component.height - 1)
+    } else {
+        near.saturating_sub(1)
+    };
+    (near, far)
+}
+
 /// The caller's row, cut to what is written.
 fn target(out: &mut (impl RowsMut + ?Sized), y: usize, bytes: usize) -> Result<&mut [u8], Error> {
     let row = out.row_mut(y);
@@ -212,15 +294,9 @@ fn upsample_row<S: Sample>(
     sums: &mut [u16],
 ) {
     let mut upsampled = std::mem::take(&mut plane.upsampled);
-    // The row nearest to `y`, and the one on its other side.
-    let near = y / component.method.rows_per_row();
+    let (near, far) = near_and_far(y, component);
     let lower = y % 2 == 1;
-    let far = if lower {
-        (near + 1).min(component.height - 1)
-    } else {
-        near.saturating_sub(1)
-    };
-    let row = |y| &plane.row(y)[span.start..span.end];
+    let row = |y| span_row(plane, span, y);
     let out = &mut upsampled;
     match component.method {
         Method::None | Method::Repeat { across: 1, .. } => {}

@@ -3,7 +3,7 @@
 use crate::arch::Kernels;
 use crate::color::{self, Chunk, Order};
 use crate::idct::{self, Block, Multipliers};
-use crate::upsample;
+use crate::upsample::{self, Upsampled};
 
 /// A sample of a plane: `u8` up to 8 bits, `u16` above.
 pub(crate) trait Sample: Copy + Default + std::fmt::Debug + 'static {
@@ -33,6 +33,17 @@ pub(crate) trait Sample: Copy + Default + std::fmt::Debug + 'static {
 
     /// Converts a row from `YCbCr` to pixels.
     fn ycc_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], bits: u8, out: &mut [u8]);
+
+    /// Upsamples two components and converts a row in one go, where there is a kernel for it; see
+    /// [`Kernels::ycc_upsampled`].
+    fn ycc_upsampled(
+        kernels: Kernels,
+        order: Order,
+        y: &[Self],
+        chroma: [Upsampled<'_, Self>; 2],
+        skip: usize,
+        out: &mut [u8],
+    ) -> bool;
 
     /// Three rows to pixels.
     fn interleave_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]);
@@ -84,6 +95,17 @@ impl Sample for u8 {
 
     fn ycc_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], _bits: u8, out: &mut [u8]) {
         kernels.ycc_row(order, rows, out);
+    }
+
+    fn ycc_upsampled(
+        kernels: Kernels,
+        order: Order,
+        y: &[Self],
+        chroma: [Upsampled<'_, Self>; 2],
+        skip: usize,
+        out: &mut [u8],
+    ) -> bool {
+        kernels.ycc_upsampled(order, y, chroma, skip, out)
     }
 
     fn interleave_row(kernels: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]) {
@@ -146,6 +168,17 @@ impl Sample for u16 {
 
     fn ycc_row(_: Kernels, order: Order, rows: [&[Self]; 3], bits: u8, out: &mut [u8]) {
         color::ycc_row(order, rows, bits, out);
+    }
+
+    fn ycc_upsampled(
+        _: Kernels,
+        _: Order,
+        _: &[Self],
+        _: [Upsampled<'_, Self>; 2],
+        _: usize,
+        _: &mut [u8],
+    ) -> bool {
+        false
     }
 
     fn interleave_row(_: Kernels, order: Order, rows: [&[Self]; 3], out: &mut [u8]) {

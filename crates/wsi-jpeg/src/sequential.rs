@@ -418,11 +418,42 @@ impl<'s> Strand<'s> {
 /// Turns DC differences into values.
 #[allow(clippy::cast_possible_truncation, reason = "cut to 16 bits as the reference stores them")]
 fn predict(blocks: &mut [Block], units: &[Unit], predictors: &mut [i32; 4]) {
-    for mcu in blocks.chunks_exact_mut(units.len()) {
-        for (block, unit) in mcu.iter_mut().zip(units) {
-            let predictor = &mut predictors[unit.component & 3];
-            *predictor = predictor.wrapping_add(block[0].into());
-            block[0] = *predictor as i16;
+    let add = |sum: &mut i32, block: &mut Block| {
+        *sum = sum.wrapping_add(block[0].into());
+        block[0] = *sum as i16;
+    };
+    // The usual samplings apart: there the sums stay in registers.
+    let mut components = [0; 6];
+    for (component, unit) in components.iter_mut().zip(units) {
+        *component = unit.component;
+    }
+    let [mut y, mut cb, mut cr, _] = *predictors;
+    match (units.len(), components) {
+        (6, [0, 0, 0, 0, 1, 2]) => {
+            for [y0, y1, y2, y3, b, r] in blocks.as_chunks_mut().0 {
+                add(&mut y, y0);
+                add(&mut y, y1);
+                add(&mut y, y2);
+                add(&mut y, y3);
+                add(&mut cb, b);
+                add(&mut cr, r);
+            }
+            predictors[..3].copy_from_slice(&[y, cb, cr]);
+        }
+        (3, [0, 1, 2, ..]) => {
+            for [y0, b, r] in blocks.as_chunks_mut().0 {
+                add(&mut y, y0);
+                add(&mut cb, b);
+                add(&mut cr, r);
+            }
+            predictors[..3].copy_from_slice(&[y, cb, cr]);
+        }
+        _ => {
+            for mcu in blocks.chunks_exact_mut(units.len()) {
+                for (block, unit) in mcu.iter_mut().zip(units) {
+                    add(&mut predictors[unit.component & 3], block);
+                }
+            }
         }
     }
 }

@@ -51,6 +51,23 @@ impl Method {
     }
 }
 
+/// A row that is upsampled by a filter, see [`across`] and [`both`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Upsampled<'r, S = u8> {
+    Across(&'r [S]),
+    Both { near: &'r [S], far: &'r [S] },
+}
+
+impl<S> Upsampled<'_, S> {
+    /// Samples before upsampling.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Across(row) => row.len(),
+            Self::Both { near, far } => near.len().min(far.len()),
+        }
+    }
+}
+
 /// `even = (3 c + left + 1) >> 2`, `odd = (3 c + right + 2) >> 2`.
 ///
 /// `out` takes two samples for each of `row`, which has more than two.

@@ -21,7 +21,7 @@ use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use std::sync::Arc;
 
 use super::Kernels;
-use crate::codes::{Codes, END, ENTRIES, LENGTH, SECOND, WINDOW};
+use crate::codes::{Codes, ENTRIES, Entry, WINDOW};
 use crate::huffman::{BitPosition, Bits, PADDING, extend};
 use crate::idct::Block;
 
@@ -31,15 +31,17 @@ pub(crate) const CHUNK_BLOCKS: usize = 120;
 /// Bytes of a block.
 const BLOCK_BYTES: usize = size_of::<Block>();
 /// What separates an AC entry's address from the DC entry of the same window.
-const AC_BIT: usize = ENTRIES * size_of::<u32>();
+const AC_BIT: usize = ENTRIES * size_of::<Entry>();
 
 /// Which look-ups the blocks of a chunk take.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     /// DC look-up of each block, and of one more.
-    tables: [*const u32; CHUNK_BLOCKS + 1],
+    tables: [*const Entry; CHUNK_BLOCKS + 1],
     /// Codes of the blocks of one MCU; the tables are theirs.
     codes: Box<[Arc<Codes>]>,
+    /// Which of them each block has.
+    of_block: [u8; CHUNK_BLOCKS],
 }
 
 // SAFETY: the pointers lead to look-ups that `codes` keeps alive and that nobody changes.
@@ -58,7 +60,15 @@ impl Schedule {
             // Of the whole look-up, not of its DC half: AC entries are reached from here.
             *table = std::ptr::from_ref(codes.lookup()).cast();
         }
-        Some(Self { tables, codes })
+        let mut of_block = [0; CHUNK_BLOCKS];
+        for (number, of) in of_block.iter_mut().zip((0..codes.len() as u8).cycle()) {
+            *number = of;
+        }
+        Some(Self {
+            tables,
+            codes,
+            of_block,
+        })
     }
 }
 
@@ -158,7 +168,7 @@ struct Bounds<'l> {
     start: *mut i16,
     end: *mut i16,
     /// The schedule's tables, moved so that a block's address over 16 leads to its table.
-    tables: *const *const u32,
+    tables: *const *const Entry,
     failed: Cell<bool>,
 }
 
@@ -174,7 +184,7 @@ struct Registers {
     count: u64,
     next: *const u8,
     at: *mut i16,
-    table: *const u32,
+    table: *const Entry,
 }
 
 /// Brings the buffer to at least 56 bits.
@@ -203,23 +213,22 @@ unsafe fn refill(r: &mut Registers, bounds: &Bounds<'_>) {
 #[inline(always)]
 unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
     // SAFETY: a window has 12 bits, and either half of a look-up as many entries.
-    let entry = unsafe { *r.table.add((r.buffer >> (64 - WINDOW)) as usize) };
-    let first = r.at.wrapping_add((entry >> 8 & 15) as usize);
-    let second = first.wrapping_add(1 + (entry >> 12 & 15) as usize);
-    let next = second.wrapping_add((entry >> 6 & 1) as usize);
-    if entry & LENGTH == 0 || (next.addr() ^ r.at.addr()) >= BLOCK_BYTES {
+    let entry = unsafe { &*r.table.add((r.buffer >> (64 - WINDOW)) as usize) };
+    let first = r.at.wrapping_byte_add(entry.first.into());
+    let next = r.at.wrapping_byte_add(entry.advance.into());
+    if (next.addr() ^ r.at.addr()) >= BLOCK_BYTES {
         // SAFETY: as for this function.
         unsafe { rare(r, entry, first, bounds) };
         return;
     }
-    // SAFETY: `next` lies in the block of `at`, and `first` and `second` are not behind it. Where
+    // SAFETY: `next` lies in the block of `at`, behind it, and `first` is before `next`. Where
     // there is no coefficient this writes a zero to a place that is still zero.
     unsafe {
-        *first = (entry.cast_signed() << 8 >> 24) as i16;
-        *second = (entry.cast_signed() >> 24) as i16;
+        *next.wrapping_sub(1) = entry.values[1];
+        *first = entry.values[0];
     }
-    r.buffer <<= entry & LENGTH;
-    r.count = r.count.wrapping_sub(u64::from(entry & LENGTH));
+    r.buffer <<= entry.length & 63;
+    r.count = r.count.wrapping_sub(entry.length.into());
     let after = next_block(r.at);
     // SAFETY: `after` is the start of a block of the chunk, or its end; there are tables for both.
     let dc = unsafe {
@@ -228,7 +237,7 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
             .wrapping_byte_add(after.addr() / (BLOCK_BYTES / 8))
     };
     let ac = ac_half(r.table);
-    let ends = entry & END != 0;
+    let ends = entry.ends != 0;
     r.table = select_unpredictable(ends, dc, ac);
     r.at = select_unpredictable(ends, after, next);
 }
@@ -242,7 +251,7 @@ fn next_block(at: *mut i16) -> *mut i16 {
 
 /// The AC half of a look-up of which either half is given.
 #[inline(always)]
-fn ac_half(table: *const u32) -> *const u32 {
+fn ac_half(table: *const Entry) -> *const Entry {
     with_exposed_provenance(table.expose_provenance() | AC_BIT)
 }
 
@@ -251,12 +260,12 @@ fn ac_half(table: *const u32) -> *const u32 {
 /// # Safety
 /// As for [`step`]; `first` is where the entry puts its coefficient.
 #[inline(always)]
-unsafe fn rare(r: &mut Registers, entry: u32, first: *mut i16, bounds: &Bounds<'_>) {
+unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bounds<'_>) {
     let last = next_block(r.at).wrapping_sub(1);
-    if entry & (LENGTH | SECOND) == SECOND && first < last {
+    let [size, code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
+    if entry.advance == Entry::RARE && code != 0 && first < last {
         // SAFETY: as for this function.
         unsafe { refill(r, bounds) };
-        let (code, size) = (u64::from(entry >> 24), u64::from(entry >> 16 & 15));
         let value = r.buffer << (code & 63);
         let bits = (value >> ((64 - size) & 63)).cast_signed();
         // T.81 figure F.12: a leading 0 marks a negative value.
@@ -281,7 +290,7 @@ unsafe fn rare(r: &mut Registers, entry: u32, first: *mut i16, bounds: &Bounds<'
 fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     let at = (r.at.addr() - bounds.start.addr()) / size_of::<i16>();
     let (block, mut k) = (at / 64, at % 64);
-    let codes = &bounds.schedule.codes[block % bounds.schedule.codes.len()];
+    let codes = &bounds.schedule.codes[usize::from(bounds.schedule.of_block[block])];
     let position = BitPosition {
         next: r.next.addr() - bounds.segment.as_ptr().addr(),
         buffer: r.buffer,

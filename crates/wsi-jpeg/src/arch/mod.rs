@@ -16,7 +16,7 @@ pub(crate) mod lanes;
 use crate::color::{self, Order};
 use crate::huffman;
 use crate::idct::{self, Block, Place, Target};
-use crate::upsample;
+use crate::upsample::{self, Upsampled};
 
 /// A set of kernels that this machine can run.
 ///
@@ -182,6 +182,28 @@ impl Kernels {
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::ycc_row(order, rows, out) },
             Set::Scalar => color::ycc_row(order, rows, 8, out),
+        }
+    }
+
+    /// Upsamples two components and converts a row in one go, if this set has a kernel for it.
+    ///
+    /// The first `skip` of the upsampled samples are left out; `y` has as many before the row.
+    pub(crate) fn ycc_upsampled(
+        self,
+        order: Order,
+        y: &[u8],
+        chroma: [Upsampled<'_>; 2],
+        skip: usize,
+        out: &mut [u8],
+    ) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => {
+                // SAFETY: see `unstuff`.
+                unsafe { avx512::rows::ycc_upsampled(order, y, chroma, skip, out) };
+                true
+            }
+            _ => false,
         }
     }
 

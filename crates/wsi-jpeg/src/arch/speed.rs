@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::Kernels;
 use crate::color::Order;
 use crate::idct::{Block, Multipliers, Place, Target};
+use crate::upsample::Upsampled;
 
 /// Calls in a row that are timed together: a call alone is shorter than reading the time.
 const CALLS: usize = 20;
@@ -174,6 +175,18 @@ fn speed() {
                 }
                 let [cb, cr] = wide.each_ref().map(|row| &row[..WIDTH]);
                 set.ycc_row(order, [&y, cb, cr], black_box(out));
+            },
+        );
+        report(
+            &format!("the same in one go, to {order:?}"),
+            WIDTH,
+            || (),
+            |set| {
+                let chroma = std::array::from_fn(|component| Upsampled::Both {
+                    near: &near[component],
+                    far: &far[component],
+                });
+                set.ycc_upsampled(order, &y, chroma, 0, black_box(out));
             },
         );
     }

@@ -17,7 +17,7 @@ use crate::color::{self, Order};
 use crate::huffman;
 use crate::idct::{self, Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
-use crate::upsample;
+use crate::upsample::{self, Upsampled};
 
 /// What lies around every output.
 const GUARD: u8 = 0xA5;
@@ -353,6 +353,67 @@ fn pixels_equal_the_scalar_ones_at_every_width() {
         }
     }
 }
+
+#[test]
+fn upsampling_and_converting_in_one_go_equals_one_after_the_other() {
+    let mut noise = Noise(6);
+    for chroma_width in (3..140).chain([255, 256, 257, 300]) {
+        let y = noise.bytes(2 * chroma_width);
+        let rows = [0; 4].map(|_| noise.bytes(chroma_width));
+        let [cb, cb_far, cr, cr_far] = rows.each_ref();
+        let across = [Upsampled::Across(cb), Upsampled::Across(cr)];
+        let both = [
+            Upsampled::Both {
+                near: cb,
+                far: cb_far,
+            },
+            Upsampled::Both {
+                near: cr,
+                far: cr_far,
+            },
+        ];
+        for (set, chroma) in sets().flat_map(|set| [(set, across), (set, both)]) {
+            let order = ORDERS[noise.below(ORDERS.len())];
+            let width = 2 * chroma_width - noise.below(2);
+            let skip = [0, 1, 2, noise.below(width)][noise.below(4)];
+            let length = (width - skip) * color::pixel::<u8>(order) + noise.below(70);
+            let what = format!("{order:?}, {}, {skip} of {width}, {chroma:?}", set.name());
+            let twin = |out: &mut [u8]| {
+                let [cb, cr] = chroma.map(|row| {
+                    let mut wide = vec![0; 2 * chroma_width];
+                    match row {
+                        Upsampled::Across(row) => upsample::across(row, &mut wide),
+                        Upsampled::Both { near, far } => {
+                            upsample::both(near, far, &mut vec![0; chroma_width], &mut wide);
+                        }
+                    }
+                    wide
+                });
+                let rows = [&y[skip..width], &cb[skip..width], &cr[skip..width]];
+                color::ycc_row(order, rows, 8, out);
+            };
+            compare(
+                length,
+                &what,
+                |out| {
+                    if !set.ycc_upsampled(order, &y[..width], chroma, skip, out) {
+                        twin(out);
+                    }
+                },
+                twin,
+            );
+        }
+    }
+    let with_kernel = |set: &Kernels| set.ycc_upsampled(Order::Rgb, &[], EMPTY, 0, &mut []);
+    let names: Vec<_> = Kernels::available()
+        .iter()
+        .filter(|set| with_kernel(set))
+        .map(|set| set.name())
+        .collect();
+    assert!(names.iter().all(|name| *name == "AVX-512"), "{names:?}");
+}
+
+const EMPTY: [Upsampled<'static>; 2] = [Upsampled::Across(&[]); 2];
 
 #[test]
 fn every_chroma_value_is_converted_as_the_scalar_code_does() {

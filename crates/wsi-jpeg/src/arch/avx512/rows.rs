@@ -9,6 +9,7 @@
 use std::arch::x86_64::*;
 
 use crate::color::Order;
+use crate::upsample::Upsampled;
 
 /// Neighbours of 32 words: of the words before, and of those behind.
 #[derive(Clone, Copy)]
@@ -31,6 +32,17 @@ static NEIGHBOURS: Neighbours = {
         at += 1;
     }
     neighbours
+};
+
+/// The first 32 bytes of two registers in turn.
+static PAIRS: [u8; 64] = {
+    let mut pairs = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        pairs[at] = (at / 2 + at % 2 * 64) as u8;
+        at += 1;
+    }
+    pairs
 };
 
 /// From three registers of 64 samples to pixels of three or four bytes.
@@ -111,16 +123,15 @@ fn load_64(row: &[u8]) -> __m512i {
     }
 }
 
-/// Up to 32 samples as words, zeros behind them.
+/// Up to 32 samples, zeros behind them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn load_32(row: &[u8]) -> __m512i {
-    let bytes = match row.first_chunk::<32>() {
+fn load_32(row: &[u8]) -> __m256i {
+    match row.first_chunk::<32>() {
         // SAFETY: 32 bytes.
         Some(all) => unsafe { _mm256_loadu_si256(all.as_ptr().cast()) },
         // SAFETY: masked to the length of the row.
         None => unsafe { _mm256_maskz_loadu_epi8(mask(row.len()) as u32, row.as_ptr().cast()) },
-    };
-    _mm512_cvtepu8_epi16(bytes)
+    }
 }
 
 /// Writes as many of the bytes as `out` has, up to 64.
@@ -145,44 +156,79 @@ fn times_3(x: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
 pub(in crate::arch) fn both(near: &[u8], far: &[u8], out: &mut [u8]) {
     let width = near.len().min(far.len());
-    let sums = |at: usize| {
-        let part = at..(at + 32).min(width);
-        let (near, far) = (load_32(&near[part.clone()]), load_32(&far[part]));
-        _mm512_add_epi16(times_3(near), far)
-    };
-    spread::<8, 7, 4>(width, sums, out);
+    let mut spread = Spread::<8, 7, 4, _>::new(width, 0, |at| column_sums(near, far, at));
+    for out in out[..2 * width].chunks_mut(64) {
+        let (low, high) = spread.next();
+        store_64(_mm512_or_si512(low, _mm512_slli_epi16::<8>(high)), out);
+    }
 }
 
 /// Twin of [`upsample::across`](crate::upsample::across).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
 pub(in crate::arch) fn across(row: &[u8], out: &mut [u8]) {
-    let width = row.len();
-    spread::<1, 2, 2>(width, |at| load_32(&row[at..(at + 32).min(width)]), out);
+    let mut spread = Spread::<1, 2, 2, _>::new(row.len(), 0, |at| words(row, at));
+    for out in out[..2 * row.len()].chunks_mut(64) {
+        let (low, high) = spread.next();
+        store_64(_mm512_or_si512(low, _mm512_slli_epi16::<8>(high)), out);
+    }
+}
+
+/// Up to 32 samples from `at` on, as words.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn words(row: &[u8], at: usize) -> __m512i {
+    _mm512_cvtepu8_epi16(load_32(&row[at.min(row.len())..]))
+}
+
+/// `3 near + far`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn column_sums(near: &[u8], far: &[u8], at: usize) -> __m512i {
+    let [near, far] = [near, far].map(|row| load_32(&row[at.min(row.len())..]));
+    let (near, far) = (_mm512_castsi256_si512(near), _mm512_castsi256_si512(far));
+    let pairs = _mm512_permutex2var_epi8(near, load_index(&PAIRS), far);
+    _mm512_maddubs_epi16(pairs, _mm512_set1_epi16(1 << 8 | 3))
 }
 
 /// Twice as many samples: `(3 x + left + EVEN) >> SHIFT` and `(3 x + right + ODD) >> SHIFT`, each
 /// edge its own neighbour.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-#[inline]
-fn spread<const EVEN: i16, const ODD: i16, const SHIFT: u32>(
+struct Spread<const EVEN: i16, const ODD: i16, const SHIFT: u32, F> {
+    words: F,
     width: usize,
-    words: impl Fn(usize) -> __m512i,
-    out: &mut [u8],
-) {
-    if width == 0 {
-        return;
+    /// What is taken off each.
+    less: i16,
+    /// Where the words of `here` are.
+    at: usize,
+    before: __m512i,
+    here: __m512i,
+}
+
+impl<const EVEN: i16, const ODD: i16, const SHIFT: u32, F: Fn(usize) -> __m512i>
+    Spread<EVEN, ODD, SHIFT, F>
+{
+    /// `words` gives 32 words from some index on, of `width`.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn new(width: usize, less: i16, words: F) -> Self {
+        let here = words(0);
+        Self {
+            before: _mm512_broadcastw_epi16(_mm512_castsi512_si128(here)),
+            here,
+            at: 0,
+            width,
+            less,
+            words,
+        }
     }
-    let out = &mut out[..2 * width];
-    let (left, right) = (load_index(&NEIGHBOURS.left), load_index(&NEIGHBOURS.right));
-    let (even, odd) = (_mm512_set1_epi16(EVEN), _mm512_set1_epi16(ODD));
-    let mut here = words(0);
-    let mut before = _mm512_broadcastw_epi16(_mm512_castsi512_si128(here));
-    for (step, out) in out.chunks_mut(64).enumerate() {
-        let at = step * 32;
-        let left_count = width - at;
+
+    /// The even and the odd ones of the next 64; what they are behind the end is of no account.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn next(&mut self) -> (__m512i, __m512i) {
+        let (left, right) = (load_index(&NEIGHBOURS.left), load_index(&NEIGHBOURS.right));
+        let left_count = self.width.saturating_sub(self.at);
+        let mut here = self.here;
         let mut behind = here;
         if left_count > 32 {
-            behind = words(at + 32);
+            behind = (self.words)(self.at + 32);
         } else {
             // The last word is repeated behind itself.
             let last = _mm512_set1_epi16(left_count as i16 - 1);
@@ -194,13 +240,16 @@ fn spread<const EVEN: i16, const ODD: i16, const SHIFT: u32>(
             }
         }
         let x = times_3(here);
-        let lefts = _mm512_permutex2var_epi16(here, left, before);
+        let lefts = _mm512_permutex2var_epi16(here, left, self.before);
         let rights = _mm512_permutex2var_epi16(here, right, behind);
-        let low = _mm512_srli_epi16::<SHIFT>(_mm512_add_epi16(_mm512_add_epi16(x, even), lefts));
-        let high = _mm512_srli_epi16::<SHIFT>(_mm512_add_epi16(_mm512_add_epi16(x, odd), rights));
-        store_64(_mm512_or_si512(low, _mm512_slli_epi16::<8>(high)), out);
-        before = here;
-        here = behind;
+        let round = |sum, value| _mm512_add_epi16(sum, _mm512_set1_epi16(value));
+        let bias = self.less << SHIFT;
+        let low = _mm512_srai_epi16::<SHIFT>(_mm512_add_epi16(round(x, EVEN - bias), lefts));
+        let high = _mm512_srai_epi16::<SHIFT>(_mm512_add_epi16(round(x, ODD - bias), rights));
+        self.before = here;
+        self.here = behind;
+        self.at += 32;
+        (low, high)
     }
 }
 
@@ -237,6 +286,101 @@ pub(in crate::arch) fn ycc_row(order: Order, [y, cb, cr]: [&[u8]; 3], out: &mut 
             ]
         },
     );
+}
+
+/// Upsamples two components and converts in one go: twin of [`both`] or [`across`] and
+/// [`ycc_row`].
+///
+/// The first `skip` of the upsampled samples are left out; `y` has as many before those of the row.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+pub(in crate::arch) fn ycc_upsampled(
+    order: Order,
+    y: &[u8],
+    chroma: [Upsampled<'_>; 2],
+    skip: usize,
+    out: &mut [u8],
+) {
+    match order {
+        Order::Rgb | Order::Bgr => ycc_upsampled_to::<3>(order, y, chroma, skip, out),
+        Order::Rgba | Order::Bgra => ycc_upsampled_to::<4>(order, y, chroma, skip, out),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+fn ycc_upsampled_to<const BYTES: usize>(
+    order: Order,
+    y: &[u8],
+    [cb, cr]: [Upsampled<'_>; 2],
+    skip: usize,
+    out: &mut [u8],
+) {
+    let width = cb.width().min(cr.width());
+    match [cb, cr] {
+        [
+            Upsampled::Both { near, far },
+            Upsampled::Both {
+                near: near2,
+                far: far2,
+            },
+        ] => {
+            let cb = Spread::<8, 7, 4, _>::new(width, 128, |at| column_sums(near, far, at));
+            let cr = Spread::<8, 7, 4, _>::new(width, 128, |at| column_sums(near2, far2, at));
+            ycc_spread::<BYTES, _, _, _, _, _>(order, y, cb, cr, skip, out);
+        }
+        [Upsampled::Across(row), Upsampled::Across(row2)] => {
+            let cb = Spread::<1, 2, 2, _>::new(width, 128, |at| words(row, at));
+            let cr = Spread::<1, 2, 2, _>::new(width, 128, |at| words(row2, at));
+            ycc_spread::<BYTES, _, _, _, _, _>(order, y, cb, cr, skip, out);
+        }
+        _ => {}
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+#[inline]
+fn ycc_spread<
+    const BYTES: usize,
+    const EVEN: i16,
+    const ODD: i16,
+    const SHIFT: u32,
+    F: Fn(usize) -> __m512i,
+    G: Fn(usize) -> __m512i,
+>(
+    order: Order,
+    y: &[u8],
+    mut cb: Spread<EVEN, ODD, SHIFT, F>,
+    mut cr: Spread<EVEN, ODD, SHIFT, G>,
+    skip: usize,
+    out: &mut [u8],
+) {
+    let swap = matches!(order, Order::Bgr | Order::Bgra);
+    let low_byte = _mm512_set1_epi16(255);
+    let mut at = 0;
+    while at < y.len() {
+        let part = load_64(&y[at..]);
+        let (cb, cr) = (cb.next(), cr.next());
+        let even = _mm512_and_si512(part, low_byte);
+        let odd = _mm512_srli_epi16::<8>(part);
+        let a = ycc(even, cb.0, cr.0);
+        let b = ycc(odd, cb.1, cr.1);
+        let [r, g, b] = [
+            _mm512_packus_epi16(a[0], b[0]),
+            _mm512_packus_epi16(a[1], b[1]),
+            _mm512_packus_epi16(a[2], b[2]),
+        ];
+        let rgb = if swap { [b, g, r] } else { [r, g, b] };
+        let table = if BYTES == 3 { &SPLIT_3 } else { &SPLIT_4 };
+        if at >= skip {
+            let out = &mut out[(at - skip) * BYTES..(y.len() - skip) * BYTES];
+            pixels::<BYTES>(rgb, table, out);
+        } else if at + 64 > skip {
+            let mut group = [0; 64 * 4];
+            pixels::<BYTES>(rgb, table, &mut group[..64 * BYTES]);
+            let group = &group[(skip - at) * BYTES..(y.len() - at).min(64) * BYTES];
+            out[..group.len()].copy_from_slice(group);
+        }
+        at += 64;
+    }
 }
 
 /// Twin of [`color::interleave`](crate::color::interleave).
