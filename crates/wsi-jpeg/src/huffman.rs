@@ -135,6 +135,25 @@ impl HuffmanTable {
         self.entries[(bits.buffer >> (64 - LOOKAHEAD)) as usize]
     }
 
+    /// Length and symbol of the next code, if it has at most `longest` bits, and those 10.
+    #[inline(always)]
+    pub(crate) fn short_code(&self, bits: &Bits<'_>, longest: u32) -> Option<(u32, u8)> {
+        let code = self.codes[(bits.buffer >> (64 - LOOKAHEAD)) as usize];
+        let length = u32::from(code >> 8);
+        (1..=longest)
+            .contains(&length)
+            .then_some((length, code as u8))
+    }
+
+    /// The symbol of a code of `length` bits, if it is one and no shorter code begins it.
+    pub(crate) fn symbol_of(&self, code: u32, length: u32) -> Option<u8> {
+        if code << (16 - length) >= self.limits[length as usize] {
+            return None;
+        }
+        let index = code as i32 + self.offsets[length as usize];
+        self.spec.symbols.get(index as usize).copied()
+    }
+
     /// Reads one code; `None` if the bits are no code: then 17 bits are gone, as in libjpeg.
     ///
     /// Wants 17 bits in the reader.
@@ -163,11 +182,9 @@ impl HuffmanTable {
     #[cold]
     #[inline(never)]
     fn long_code(&self, window: u32) -> (u32, Option<u8>) {
-        for length in LOOKAHEAD as usize + 1..=16 {
-            if window < self.limits[length] {
-                let code = (window >> (16 - length)) as i32;
-                let index = (code + self.offsets[length]) as usize;
-                return (length as u32, self.spec.symbols.get(index).copied());
+        for length in LOOKAHEAD + 1..=16 {
+            if window < self.limits[length as usize] {
+                return (length, self.symbol_of(window >> (16 - length), length));
             }
         }
         (17, None)
@@ -226,20 +243,45 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Brings the reader to at least 56 bits, zeros where the segment has ended.
+    /// The 8 bytes that come next.
     #[inline(always)]
-    pub(crate) fn refill(&mut self) {
-        let word = match self
+    fn word(&self) -> u64 {
+        match self
             .data
             .get(self.next..)
             .and_then(<[u8]>::first_chunk::<8>)
         {
             Some(bytes) => u64::from_be_bytes(*bytes),
             None => 0,
-        };
-        self.buffer |= word >> self.count;
+        }
+    }
+
+    /// Brings the reader to at least 56 bits, zeros where the segment has ended.
+    #[inline(always)]
+    pub(crate) fn refill(&mut self) {
+        self.buffer |= self.word() >> self.count;
         self.next += ((63 - self.count) >> 3) as usize;
         self.count |= 56;
+    }
+
+    /// Bits that are there.
+    #[inline(always)]
+    pub(crate) fn held(&self) -> u32 {
+        self.count
+    }
+
+    /// Loads so many bytes more, zeros where the segment has ended; there is room for them.
+    #[inline(always)]
+    pub(crate) fn load(&mut self, bytes: u32) {
+        self.buffer |= self.word() >> self.count;
+        self.next += bytes as usize;
+        self.count += 8 * bytes;
+    }
+
+    /// Another reader at the same place.
+    #[inline(always)]
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { ..*self }
     }
 
     /// Discards bits that are there.
@@ -255,15 +297,6 @@ impl<'a> Bits<'a> {
         let value = (self.buffer >> (64 - bits)) as u32;
         self.drop(bits);
         value
-    }
-
-    /// Takes one bit, refilling first where needed.
-    #[inline(always)]
-    pub(crate) fn flag(&mut self) -> bool {
-        if self.count == 0 {
-            self.refill();
-        }
-        self.take(1) != 0
     }
 
     pub(crate) fn consumed(&self) -> usize {
@@ -421,7 +454,8 @@ mod tests {
         assert_eq!(bits.take(16), 0xABCD);
         assert!(!bits.overrun());
         for _ in 0..100 {
-            assert!(!bits.flag());
+            bits.refill();
+            assert_eq!(bits.take(1), 0);
         }
         assert!(bits.overrun());
     }

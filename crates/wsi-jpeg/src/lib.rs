@@ -55,6 +55,7 @@ mod layout;
 mod lossless;
 mod markers;
 mod options;
+mod pace;
 mod plan;
 mod progressive;
 mod render;

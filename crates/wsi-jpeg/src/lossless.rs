@@ -11,13 +11,14 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Outcome, Warning};
-use crate::huffman::{HuffmanTable, extend};
+use crate::error::{Error, Outcome};
+use crate::huffman::{BitPosition, HuffmanTable, extend};
 use crate::layout::Layout;
 use crate::markers::{Scan, Source};
+use crate::pace::{Paced, Reach, Reader};
 use crate::render::Planes;
 use crate::sample::Sample;
-use crate::scan::ScanInput;
+use crate::scan::{self, ScanInput};
 
 /// Buffers of a lossless decode.
 #[derive(Debug, Default)]
@@ -72,13 +73,14 @@ impl LosslessScan<'_> {
         Ok(())
     }
 
-    /// Decodes the scan into whole planes.
+    /// Decodes the scan into whole planes, and ends it.
     pub(crate) fn decode<S: Sample>(
         &self,
         input: &mut ScanInput,
         source: &mut Source<'_>,
         rows: &mut LosslessRows,
         planes: &mut Planes<S>,
+        last_scan: bool,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         let mut parts = [Part::default(); 4];
@@ -141,7 +143,26 @@ impl LosslessScan<'_> {
             }
             fresh = false;
         }
+        let reach = |input: &ScanInput, _: &Source<'_>| self.reach(parts, input);
+        input.end(source, last_scan, reach, outcome);
         Ok(())
+    }
+
+    /// How far libjpeg-turbo has come in the segment at hand.
+    fn reach(&self, parts: &[Part], input: &ScanInput) -> Reach {
+        let mut bits = Paced::resume(input.segment(), BitPosition::default());
+        for _ in 0..input.done() {
+            for (part, table) in parts.iter().zip(&self.tables) {
+                let Some(table) = table else { continue };
+                for _ in 0..part.wide * part.high {
+                    let size = bits.code(table).unwrap_or(0);
+                    if (1..16).contains(&size) {
+                        bits.value(size.into());
+                    }
+                }
+            }
+        }
+        Reach::of(input.segment(), bits.bits().pause())
     }
 
     /// Decodes the differences of one row of MCUs; returns whether prediction starts anew.
@@ -157,10 +178,11 @@ impl LosslessScan<'_> {
         rows: &mut LosslessRows,
         outcome: &mut Outcome,
     ) -> bool {
-        let run = input.run(source, wide, outcome);
+        let reach = |input: &ScanInput, _: &Source<'_>| self.reach(parts, input);
+        let run = input.run(source, wide, reach, outcome);
         if run.exhausted {
             rows.differences.fill(0);
-            let position = input.bits().pause();
+            let position = input.position;
             input.finish_run(source, position, run.count, false, outcome);
             return true;
         }
@@ -172,8 +194,7 @@ impl LosslessScan<'_> {
                 for y in 0..part.high {
                     let start = part.first + y * part.stride + mcu * part.wide;
                     for difference in &mut rows.differences[start..start + part.wide] {
-                        bits.refill();
-                        let size = table.symbol(&mut bits).unwrap_or_else(|| {
+                        let size = bits.code(table).unwrap_or_else(|| {
                             undefined += 1;
                             0
                         });
@@ -190,9 +211,7 @@ impl LosslessScan<'_> {
                 }
             }
         }
-        for _ in 0..undefined {
-            outcome.warn(Warning::BadHuffmanCode);
-        }
+        scan::warn_undefined(undefined, outcome);
         let (position, overrun) = (bits.pause(), bits.overrun());
         input.finish_run(source, position, run.count, overrun, outcome);
         run.restarted

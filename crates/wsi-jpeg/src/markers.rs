@@ -57,9 +57,25 @@ impl<'d> Source<'d> {
         self.pending = marker.unwrap_or(0);
     }
 
-    /// Counts bytes of a segment that nothing used.
+    /// Counts bytes of a segment that nothing used. The next search for a marker warns of them.
     pub(crate) fn discard(&mut self, bytes: usize) {
         self.discarded = self.discarded.saturating_add(bytes);
+    }
+
+    /// Whether bytes have been counted that nothing has warned of yet.
+    pub(crate) fn has_discarded(&self) -> bool {
+        self.discarded > 0
+    }
+
+    /// Warns of bytes that were skipped before a marker.
+    pub(crate) fn warn_discarded(&mut self, marker: u8, outcome: &mut Outcome) {
+        if self.discarded > 0 {
+            outcome.warn(Warning::ExtraneousBytes {
+                count: self.discarded,
+                marker,
+            });
+            self.discarded = 0;
+        }
     }
 
     /// Whether everything up to the end has been read.
@@ -123,13 +139,7 @@ impl<'d> Source<'d> {
                 self.discard(2);
                 continue;
             }
-            if self.discarded > 0 {
-                outcome.warn(Warning::ExtraneousBytes {
-                    count: self.discarded,
-                    marker: byte,
-                });
-                self.discarded = 0;
-            }
+            self.warn_discarded(byte, outcome);
             return byte;
         }
     }

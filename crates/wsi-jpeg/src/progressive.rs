@@ -7,14 +7,16 @@
     reason = "coefficients are cut to 16 bits as the reference stores them"
 )]
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Outcome, Warning};
-use crate::huffman::{Bits, HuffmanTable, extend};
+use crate::huffman::{BitPosition, HuffmanTable, extend};
 use crate::idct::Block;
-use crate::layout::Layout;
+use crate::layout::{ComponentLayout, Layout};
 use crate::markers::{Scan, Source};
-use crate::scan::ScanInput;
+use crate::pace::{Paced, Reach, Reader};
+use crate::scan::{self, ScanInput};
 
 /// How many low bits of each coefficient are still unknown; -1 for a coefficient not seen at all.
 #[derive(Debug, Clone)]
@@ -127,44 +129,30 @@ impl ProgressiveScan<'_> {
         progress: &mut Progress,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        let scan = self.scan;
-        let first = &self.layout.components()[scan.components[0]];
-        let single = scan.count == 1;
-        let (wide, high, rows) = if single {
-            (first.units_wide, first.units_high, first.vertical)
-        } else {
-            (self.layout.mcus_wide, self.layout.mcus_high, 1)
+        let (wide, high, rows) = match self.only() {
+            Some(shape) => (shape.units_wide, shape.units_high, shape.vertical),
+            None => (self.layout.mcus_wide, self.layout.mcus_high, 1),
         };
         let mut state = BandState::default();
         for row in 0..high {
             let mut mcu = 0;
             while mcu < wide {
-                let run = input.run(source, wide - mcu, outcome);
+                let reach = |input: &ScanInput, _: &Source<'_>| self.reach(input);
+                let run = input.run(source, wide - mcu, reach, outcome);
                 if run.restarted {
                     state = BandState::default();
                 }
-                let mut overrun = false;
-                let mut bits = input.bits();
+                let (mut position, mut overrun) = (input.position, false);
                 if !run.exhausted {
                     progress.last_good_row = row / rows;
-                    for column in mcu..mcu + run.count {
-                        if single {
-                            let index =
-                                self.bases[scan.components[0]] + row * first.padded_wide + column;
-                            self.decode_block(0, &mut bits, &mut state, &mut blocks[index])?;
-                        } else {
-                            self.decode_mcu(row, column, &mut bits, &mut state, blocks)?;
-                        }
-                        if bits.overrun() {
-                            overrun = true;
-                            break;
-                        }
-                    }
+                    let (state, columns) = (&mut state, mcu..mcu + run.count);
+                    (position, overrun) = if self.is_first() {
+                        self.decode_run(input.bits(), row, columns, state, blocks)?
+                    } else {
+                        self.decode_run(input.paced(), row, columns, state, blocks)?
+                    };
                 }
-                for _ in 0..std::mem::take(&mut state.undefined) {
-                    outcome.warn(Warning::BadHuffmanCode);
-                }
-                let position = bits.pause();
+                scan::warn_undefined(std::mem::take(&mut state.undefined), outcome);
                 input.finish_run(source, position, run.count, overrun, outcome);
                 mcu += run.count;
             }
@@ -172,12 +160,71 @@ impl ProgressiveScan<'_> {
         Ok(())
     }
 
+    /// How far libjpeg-turbo has come in the segment at hand.
+    ///
+    /// What a refinement reads depends on what was known before, which it has changed since: it is
+    /// read at libjpeg-turbo's pace.
+    pub(crate) fn reach(&self, input: &ScanInput) -> Reach {
+        if !self.is_first() {
+            return input.reach();
+        }
+        let mut bits = Paced::resume(input.segment(), BitPosition::default());
+        let (mut state, mut block) = (BandState::default(), Block::ZERO);
+        for _ in 0..input.done() {
+            for (index, &component) in self.scan.components[..self.scan.count].iter().enumerate() {
+                let shape = &self.layout.components()[component];
+                let units = self.only().map_or(shape.horizontal * shape.vertical, |_| 1);
+                for _ in 0..units {
+                    // The only error, a sum out of range, was not there when it was decoded.
+                    self.decode_block(index, &mut bits, &mut state, &mut block)
+                        .ok();
+                }
+            }
+        }
+        Reach::of(input.segment(), bits.bits().pause())
+    }
+
+    /// Whether the scan is the first one of its coefficients.
+    fn is_first(&self) -> bool {
+        self.scan.approx_high == 0
+    }
+
+    /// The component of a scan that has one: its MCUs are single blocks.
+    fn only(&self) -> Option<&ComponentLayout> {
+        let [component, ..] = self.scan.components;
+        (self.scan.count == 1).then(|| &self.layout.components()[component])
+    }
+
+    /// Decodes some MCUs of a row; returns where that ends, and whether the data ended before.
+    fn decode_run(
+        &self,
+        mut reader: impl Reader,
+        row: usize,
+        columns: Range<usize>,
+        state: &mut BandState,
+        blocks: &mut [Block],
+    ) -> Result<(BitPosition, bool), Error> {
+        let only = self.only();
+        for column in columns {
+            if let Some(shape) = only {
+                let start = self.bases[self.scan.components[0]] + row * shape.padded_wide;
+                self.decode_block(0, &mut reader, state, &mut blocks[start + column])?;
+            } else {
+                self.decode_mcu(row, column, &mut reader, state, blocks)?;
+            }
+            if reader.bits().overrun() {
+                return Ok((reader.bits().pause(), true));
+            }
+        }
+        Ok((reader.bits().pause(), false))
+    }
+
     /// One interleaved MCU; only DC scans have them.
     fn decode_mcu(
         &self,
         row: usize,
         column: usize,
-        bits: &mut Bits<'_>,
+        bits: &mut impl Reader,
         state: &mut BandState,
         blocks: &mut [Block],
     ) -> Result<(), Error> {
@@ -199,7 +246,7 @@ impl ProgressiveScan<'_> {
     fn decode_block(
         &self,
         component: usize,
-        bits: &mut Bits<'_>,
+        bits: &mut impl Reader,
         state: &mut BandState,
         block: &mut Block,
     ) -> Result<(), Error> {
@@ -232,32 +279,33 @@ struct BandState {
     /// Blocks of the current end-of-band run still to come.
     end_of_band_run: u32,
     /// Undefined Huffman codes met.
-    undefined: u32,
+    undefined: usize,
 }
 
+// Out of line, each with the reader in registers: together they would not have enough.
 impl BandState {
-    fn symbol(&mut self, table: &HuffmanTable, bits: &mut Bits<'_>) -> u8 {
-        bits.refill();
-        table.symbol(bits).unwrap_or_else(|| {
+    fn symbol(&mut self, table: &HuffmanTable, bits: &mut impl Reader) -> u8 {
+        bits.code(table).unwrap_or_else(|| {
             self.undefined += 1;
             0
         })
     }
 
     /// First scan of DC coefficients, T.81 G.1.2.1.
+    #[inline(never)]
     fn dc_first(
         &mut self,
         component: usize,
         table: &HuffmanTable,
         low: u8,
-        bits: &mut Bits<'_>,
+        bits: &mut impl Reader,
         block: &mut Block,
     ) -> Result<(), Error> {
         let size = u32::from(self.symbol(table, bits));
         let difference = if size == 0 {
             0
         } else {
-            extend(bits.take(size), size)
+            extend(bits.value(size), size)
         };
         let predictor = &mut self.predictors[component];
         *predictor = predictor
@@ -268,11 +316,12 @@ impl BandState {
     }
 
     /// First scan of a band of AC coefficients, T.81 G.1.2.2.
+    #[inline(never)]
     fn ac_first(
         &mut self,
         scan: &Scan,
         table: &HuffmanTable,
-        bits: &mut Bits<'_>,
+        bits: &mut impl Reader,
         block: &mut Block,
     ) {
         if self.end_of_band_run > 0 {
@@ -286,7 +335,7 @@ impl BandState {
             let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             if size != 0 {
                 k += run as usize;
-                let value = extend(bits.take(size), size);
+                let value = extend(bits.value(size), size);
                 block[within(k)] = (value << scan.approx_low) as i16;
                 k += 1;
             } else if run == 15 {
@@ -299,11 +348,12 @@ impl BandState {
     }
 
     /// Refinement of a band of AC coefficients, T.81 G.1.2.3.
+    #[inline(never)]
     fn ac_refine(
         &mut self,
         scan: &Scan,
         table: &HuffmanTable,
-        bits: &mut Bits<'_>,
+        bits: &mut impl Reader,
         block: &mut Block,
     ) {
         let end = usize::from(scan.spectral_end);
@@ -361,18 +411,18 @@ fn within(k: usize) -> usize {
 }
 
 /// Length of an end-of-band run, this block included.
-fn band_run(exponent: u32, bits: &mut Bits<'_>) -> u32 {
+fn band_run(exponent: u32, bits: &mut impl Reader) -> u32 {
     let low = if exponent == 0 {
         0
     } else {
-        bits.take(exponent)
+        bits.value(exponent)
     };
     (1 << exponent) + low
 }
 
 /// Reads the correction bit of a known coefficient.
 #[inline(always)]
-fn refine(coefficient: &mut i16, plus: i16, bits: &mut Bits<'_>) {
+fn refine(coefficient: &mut i16, plus: i16, bits: &mut impl Reader) {
     if bits.flag() && *coefficient & plus == 0 {
         let step = if *coefficient >= 0 { plus } else { -plus };
         *coefficient = coefficient.wrapping_add(step);

@@ -15,6 +15,7 @@ use crate::idct::Block;
 use crate::index::RowStart;
 use crate::layout::Layout;
 use crate::markers::{Scan, Source};
+use crate::pace::{self, BlockCodes, Paced, Reach, Stretch};
 use crate::tables::{self, Class, TableSet};
 
 /// Huffman tables of a scan, per component of the scan.
@@ -99,8 +100,13 @@ const RECENT_TABLES: usize = 16;
 pub(crate) struct ScanInput {
     kernels: Kernels,
     segment: Vec<u8>,
-    /// Byte of the data where the segment starts.
+    /// Byte of the data where the segment starts, or was resumed.
     start: usize,
+    /// The same, but always the true start, and the MCUs decoded since.
+    origin: usize,
+    done: usize,
+    /// Undefined codes in a scan without restarts: libjpeg-turbo does not warn of all of them.
+    undefined: usize,
     pub(crate) position: BitPosition,
     /// MCUs between restarts; 0 for none.
     interval: usize,
@@ -162,6 +168,9 @@ impl ScanInput {
             kernels,
             segment,
             start: 0,
+            origin: 0,
+            done: 0,
+            undefined: 0,
             position: BitPosition::default(),
             interval,
             left: interval,
@@ -173,14 +182,16 @@ impl ScanInput {
         input
     }
 
-    /// Starts where an earlier decode of the same data has been.
+    /// Starts where an earlier decode of the same data has been, with `before` MCUs behind it.
     pub(crate) fn resume(
         kernels: Kernels,
         source: &mut Source<'_>,
         segment: Vec<u8>,
         interval: u16,
         at: &RowStart,
+        before: usize,
     ) -> Self {
+        let scan = source.position();
         source.leave_segment(at.byte as usize, None);
         let mut input = Self::begin(kernels, source, segment, interval);
         let mut bits = input.bits();
@@ -189,6 +200,12 @@ impl ScanInput {
         input.position = bits.pause();
         input.left = at.left.into();
         input.expected = at.expected & 7;
+        (input.origin, input.done) = if input.interval == 0 {
+            (scan, before)
+        } else {
+            let passed = source.data().get(scan..input.start).unwrap_or_default();
+            (scan + behind_restart(passed), input.interval - input.left)
+        };
         input
     }
 
@@ -245,6 +262,7 @@ impl ScanInput {
     fn load(&mut self, source: &mut Source<'_>) {
         self.position = BitPosition::default();
         self.start = source.position();
+        (self.origin, self.done) = (self.start, 0);
         if source.pending != 0 {
             self.kernels.unstuff(&[], 0, &mut self.segment);
             return;
@@ -265,10 +283,13 @@ impl ScanInput {
     }
 
     /// Passes a restart if one is due, and says how many of `wanted` MCUs come next.
+    ///
+    /// `reach` is asked how far libjpeg-turbo has come if that could make a difference.
     pub(crate) fn run(
         &mut self,
         source: &mut Source<'_>,
         wanted: usize,
+        reach: impl FnOnce(&Self, &Source<'_>) -> Reach,
         outcome: &mut Outcome,
     ) -> Run {
         if self.interval == 0 {
@@ -280,6 +301,11 @@ impl ScanInput {
         }
         let restarted = self.left == 0;
         if restarted {
+            if self.in_doubt(source) {
+                let reach = reach(self, source);
+                source.discard(reach.held);
+                pass(source, reach, outcome);
+            }
             self.restart(source, outcome);
         }
         Run {
@@ -292,14 +318,6 @@ impl ScanInput {
     /// Reads what should be a restart marker (libjpeg `read_restart_marker` and
     /// `jpeg_resync_to_restart`).
     fn restart(&mut self, source: &mut Source<'_>, outcome: &mut Outcome) {
-        let unused = self.bits().unused();
-        if unused > 0 {
-            let marker = source.pending;
-            outcome.warn(Warning::ExtraneousBytes {
-                count: unused,
-                marker,
-            });
-        }
         let mut found = source.pending;
         if found != 0xD0 + self.expected {
             outcome.warn(Warning::RestartMismatch {
@@ -340,6 +358,53 @@ impl ScanInput {
         Bits::resume(&self.segment, self.position)
     }
 
+    /// Whether it matters how far libjpeg-turbo has read: there are bytes that it may have skipped.
+    ///
+    /// Behind a segment that has ended early it has met the marker, and an end of the data is
+    /// warned of in any case.
+    fn in_doubt(&self, source: &Source<'_>) -> bool {
+        !self.exhausted && !self.truncated && (self.bits().unused() > 0 || source.has_discarded())
+    }
+
+    /// What has been decoded of the segment, for a replay.
+    pub(crate) fn stretch<'d>(&self, source: &Source<'d>) -> Stretch<'d> {
+        Stretch {
+            data: source.data(),
+            start: self.origin,
+            mcus: self.done,
+            restarts: self.interval != 0,
+        }
+    }
+
+    /// MCUs of the segment that have been decoded, or given up.
+    pub(crate) fn done(&self) -> usize {
+        self.done
+    }
+
+    /// How far a [`Paced`] reader has come.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of(&self.segment, self.position)
+    }
+
+    /// Warns of undefined codes of a sequential scan, or leaves it to the end of the scan.
+    pub(crate) fn note_undefined(&mut self, codes: usize, outcome: &mut Outcome) {
+        if self.interval == 0 {
+            self.undefined += codes;
+        } else {
+            warn_undefined(codes, outcome);
+        }
+    }
+
+    /// Whether there is nothing yet that libjpeg-turbo might warn of later.
+    pub(crate) fn is_clean(&self, source: &Source<'_>) -> bool {
+        self.undefined == 0 && !source.has_discarded()
+    }
+
+    /// A reader at libjpeg-turbo's pace, of which [`Self::reach`] tells afterwards.
+    pub(crate) fn paced(&self) -> Paced<'_> {
+        Paced::resume(&self.segment, self.position)
+    }
+
     /// Notes what a run has used up; `overrun` if it read past the end of the segment.
     pub(crate) fn finish_run(
         &mut self,
@@ -353,6 +418,7 @@ impl ScanInput {
         if self.interval != 0 {
             self.left -= count;
         }
+        self.done += count;
         if overrun && !self.exhausted {
             self.exhausted = true;
             if self.truncated {
@@ -364,15 +430,23 @@ impl ScanInput {
 
     /// Ends the scan: warns of data that nothing used, and of a missing end.
     ///
-    /// The reference reads up to 8 bytes ahead and forgets those at the end of a scan, and some
-    /// encoders leave a byte there.
-    pub(crate) fn end(&self, source: &mut Source<'_>, last_scan: bool, outcome: &mut Outcome) {
-        let unused = self.bits().unused();
-        if unused > 8 {
-            outcome.warn(Warning::ExtraneousBytes {
-                count: unused,
-                marker: source.pending,
-            });
+    /// `reach` is as in [`Self::run`].
+    pub(crate) fn end(
+        &self,
+        source: &mut Source<'_>,
+        last_scan: bool,
+        reach: impl FnOnce(&Self, &Source<'_>) -> Reach,
+        outcome: &mut Outcome,
+    ) {
+        let in_doubt = self.in_doubt(source);
+        if in_doubt || self.undefined > 0 {
+            let reach = reach(self, source);
+            if self.undefined > 0 {
+                warn_undefined(reach.undefined, outcome);
+            }
+            if in_doubt {
+                pass(source, reach, outcome);
+            }
         }
         if self.truncated && source.pending == 0xD9 && source.at_end() {
             if !last_scan {
@@ -382,6 +456,40 @@ impl ScanInput {
             }
         }
     }
+
+    /// Ends before the end of the scan, and does not look at what follows.
+    pub(crate) fn stop(
+        &self,
+        source: &Source<'_>,
+        reach: impl FnOnce(&Self, &Source<'_>) -> Reach,
+        outcome: &mut Outcome,
+    ) {
+        if self.undefined > 0 {
+            warn_undefined(reach(self, source).undefined, outcome);
+        }
+    }
+}
+
+/// Passes from the last fetched byte to the marker (libjpeg `next_marker`).
+fn pass(source: &mut Source<'_>, reach: Reach, outcome: &mut Outcome) {
+    if !reach.met {
+        source.discard(reach.ahead);
+        source.warn_discarded(source.pending, outcome);
+    }
+}
+
+pub(crate) fn warn_undefined(codes: usize, outcome: &mut Outcome) {
+    for _ in 0..codes {
+        outcome.warn(Warning::BadHuffmanCode);
+    }
+}
+
+/// Where the last segment of entropy-coded data starts.
+fn behind_restart(data: &[u8]) -> usize {
+    let marker = data
+        .windows(2)
+        .rposition(|pair| matches!(pair, [0xFF, 0xD0..=0xD7]));
+    marker.map_or(0, |at| at + 2)
 }
 
 /// Where the blocks of an MCU are, in an array of blocks that holds all components.
@@ -494,7 +602,11 @@ impl Sequential {
     ) {
         let mut mcu = 0;
         while mcu < self.plan.wide {
-            let run = self.input.run(source, self.plan.wide - mcu, outcome);
+            let (plan, tables) = (&self.plan, &self.tables);
+            let reach = |input: &ScanInput, source: &Source<'_>| {
+                pace::replay(input.stretch(source), &block_codes(plan, tables))
+            };
+            let run = self.input.run(source, self.plan.wide - mcu, reach, outcome);
             if run.restarted {
                 self.predictors = [0; 4];
             }
@@ -527,16 +639,38 @@ impl Sequential {
                     }
                 }
             }
-            for _ in 0..undefined {
-                outcome.warn(Warning::BadHuffmanCode);
-            }
             self.predictors = predictors;
             let position = bits.pause();
+            self.input.note_undefined(undefined, outcome);
             self.input
                 .finish_run(source, position, run.count, overrun, outcome);
             mcu += run.count;
         }
     }
+
+    /// Ends the scan, see [`ScanInput::end`], and gives the memory back.
+    pub(crate) fn end(
+        self,
+        source: &mut Source<'_>,
+        last_scan: bool,
+        outcome: &mut Outcome,
+    ) -> Vec<u8> {
+        let reach = |input: &ScanInput, source: &Source<'_>| {
+            let codes = block_codes(&self.plan, &self.tables);
+            pace::replay(input.stretch(source), &codes)
+        };
+        self.input.end(source, last_scan, reach, outcome);
+        self.input.into_segment()
+    }
+}
+
+/// The codes of the blocks of an MCU.
+fn block_codes<'t>(plan: &McuPlan, tables: &'t ScanTables) -> Vec<BlockCodes<'t>> {
+    let codes = plan.units().iter().map(|unit| {
+        let (dc, ac) = (&tables.dc[unit.component], &tables.ac[unit.component]);
+        Some((dc.as_deref()?, ac.as_deref()?))
+    });
+    codes.flatten().collect()
 }
 
 /// Decodes one block, T.81 F.2.2; returns the zigzag index of its last coefficient.
@@ -552,7 +686,7 @@ pub(crate) fn decode_block(
     ac: &HuffmanTable,
     predictor: &mut i32,
     block: &mut Block,
-    undefined: &mut u32,
+    undefined: &mut usize,
 ) -> u8 {
     bits.refill();
     let difference = decode_difference(bits, dc, undefined);
@@ -607,7 +741,7 @@ pub(crate) fn decode_block(
 
 /// Reads a DC difference or a lossless one of up to 15 bits; wants 32 bits in the reader.
 #[inline(always)]
-fn decode_difference(bits: &mut Bits<'_>, table: &HuffmanTable, undefined: &mut u32) -> i32 {
+fn decode_difference(bits: &mut Bits<'_>, table: &HuffmanTable, undefined: &mut usize) -> i32 {
     let entry = table.entry(bits);
     let size = match entry & KIND_MASK {
         KIND_VALUE => {

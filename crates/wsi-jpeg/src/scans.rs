@@ -210,8 +210,7 @@ impl Job<'_> {
                 outcome,
             );
         }
-        sequential.input.end(&mut stream.source, only, outcome);
-        scratch.segment = sequential.input.into_segment();
+        scratch.segment = sequential.end(&mut stream.source, only, outcome);
         Ok(())
     }
 
@@ -257,7 +256,8 @@ impl Job<'_> {
             progress,
             outcome,
         )?;
-        input.end(&mut stream.source, false, outcome);
+        let reach = |input: &ScanInput, _: &Source<'_>| decode.reach(input);
+        input.end(&mut stream.source, false, reach, outcome);
         scratch.segment = input.into_segment();
         Ok(())
     }
@@ -293,8 +293,14 @@ impl Job<'_> {
                 restart_interval: interval,
             };
             let rows = &mut scratch.lossless;
-            decode.decode(&mut input, &mut stream.source, rows, planes, outcome)?;
-            input.end(&mut stream.source, !several, outcome);
+            decode.decode(
+                &mut input,
+                &mut stream.source,
+                rows,
+                planes,
+                !several,
+                outcome,
+            )?;
             scratch.segment = input.into_segment();
             if !several {
                 finish_stream(stream, outcome);

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use crate::arch::Kernels;
 use crate::arch::lanes::{CHUNK_BLOCKS, Lane, LaneState};
 use crate::crop::Crop;
-use crate::error::{Error, Outcome, Warning};
+use crate::error::{Error, Outcome};
 use crate::huffman::Bits;
 use crate::idct::{Block, Place, Target};
 use crate::index::RowIndex;
 use crate::markers::Source;
+use crate::pace::{self, Reach};
 use crate::plan::{Plan, Unit};
 use crate::render::{Planes, Rendering};
 use crate::rows::RowsMut;
@@ -127,7 +128,10 @@ impl<'s> Strand<'s> {
         };
         let interval = plan.restart_interval;
         let input = match &start {
-            Some(start) => ScanInput::resume(kernels, &mut source, segment, interval, start),
+            Some(start) => {
+                let before = mcu_row * layout.mcus_wide;
+                ScanInput::resume(kernels, &mut source, segment, interval, start, before)
+            }
             None => ScanInput::begin(kernels, &mut source, segment, interval),
         };
         Self {
@@ -198,8 +202,13 @@ impl<'s> Strand<'s> {
     /// decoded to its end.
     pub(crate) fn finish(mut self) -> (Scratch, Outcome, Option<Source<'s>>) {
         let complete = self.mcu_row == self.plan.layout.mcus_high;
+        let plan = &self.plan;
+        let reach = |input: &ScanInput, source: &Source<'_>| replay(plan, input, source);
+        let (source, outcome) = (&mut self.source, &mut self.outcome);
         if complete {
-            self.input.end(&mut self.source, true, &mut self.outcome);
+            self.input.end(source, true, reach, outcome);
+        } else {
+            self.input.stop(source, reach, outcome);
         }
         let scratch = Scratch {
             segment: self.input.into_segment(),
@@ -222,7 +231,11 @@ impl<'s> Strand<'s> {
         let end = self.row_end();
         let at_once = (BLOCKS_AT_ONCE / self.plan.units().len()).max(1);
         let wanted = at_once.min(end - self.mcu);
-        let run = self.input.run(&mut self.source, wanted, &mut self.outcome);
+        let plan = &self.plan;
+        let reach = |input: &ScanInput, source: &Source<'_>| replay(plan, input, source);
+        let run = self
+            .input
+            .run(&mut self.source, wanted, reach, &mut self.outcome);
         if run.restarted {
             self.predictors = [0; 4];
         }
@@ -343,9 +356,7 @@ impl<'s> Strand<'s> {
             }
         }
         self.input.position = bits.pause();
-        for _ in 0..undefined {
-            self.outcome.warn(Warning::BadHuffmanCode);
-        }
+        self.input.note_undefined(undefined, &mut self.outcome);
         overrun
     }
 
@@ -399,7 +410,8 @@ impl<'s> Strand<'s> {
         }
         self.mcu = 0;
         self.mcu_row = if whole { mcu_row + 1 } else { usize::MAX };
-        let clean = self.outcome.warning_count() == self.plan.outcome.warning_count();
+        let clean = self.outcome.warning_count() == self.plan.outcome.warning_count()
+            && self.input.is_clean(&self.source);
         if let Some(index) = &mut self.index
             && clean
             && whole
@@ -480,4 +492,14 @@ fn fill_places(plan: &Plan, crop: &Crop, places: &mut Vec<Place>) {
             });
         }
     }
+}
+
+/// How far libjpeg-turbo has come in the segment at hand.
+fn replay(plan: &Plan, input: &ScanInput, source: &Source<'_>) -> Reach {
+    let codes = |unit: &Unit| {
+        let codes = &plan.codes[unit.component];
+        (&*codes.dc, &*codes.ac)
+    };
+    let codes: Vec<_> = plan.units().iter().map(codes).collect();
+    pace::replay(input.stretch(source), &codes)
 }
