@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use wsi_jpeg::{ColorModel, Decoder, Info, Options, PixelFormat, Scale};
+use wsi_jpeg::{
+    ColorModel, Decoder, Error, Info, Options, Outcome, PixelFormat, RowIndex, Scale, Window,
+};
 use wsi_jpeg_turbo::compare::{self, SCALES};
 use wsi_jpeg_turbo::picture::Subject;
 use wsi_jpeg_turbo::random::Random;
@@ -87,18 +89,7 @@ fn one_changed_byte_ends_as_in_libjpeg_turbo() {
     for number in 0..count {
         let mut random = Random::new(number as u64);
         let (kind, tile) = &kinds[number % kinds.len()];
-        let mut data = tile.clone();
-        // Mostly in the data; sometimes anywhere, headers included.
-        let header = data
-            .windows(2)
-            .position(|pair| pair == [0xFF, 0xDA])
-            .unwrap_or(0)
-            + 10;
-        let at = match random.below(5) {
-            0 => random.below(data.len()),
-            _ => random.between(header, data.len() - 1),
-        };
-        data[at] ^= random.between(1, 255) as u8;
+        let (data, at) = damage(&mut random, tile.clone());
         let scale = if random.once_in(2) {
             Scale::Full
         } else {
@@ -119,6 +110,48 @@ fn one_changed_byte_ends_as_in_libjpeg_turbo() {
     }
     println!("{count} damages, {} sets of kernels", decoders.len());
     compare::assert_none(&wrong);
+}
+
+/// The same for pictures encoded in random ways, of one scan or several, with restarts or without.
+#[test]
+fn one_changed_byte_of_random_encodes_ends_as_in_libjpeg_turbo() {
+    let count = compare::count("WSI_TURBO_DAMAGES", 6_000);
+    let mut turbo = Turbo::new();
+    let mut decoders = compare::decoders();
+    let mut seen = BTreeMap::<&str, usize>::new();
+    let mut wrong = Vec::new();
+    for number in 0..count {
+        let mut random = Random::new(number as u64);
+        let recipe = Recipe::random(&mut random, 200);
+        let (data, at) = damage(&mut random, recipe.encode());
+        let scale = random.pick(&SCALES);
+        let (class, problem) = compare_damaged(&mut turbo, &mut decoders, &data, scale);
+        *seen.entry(class).or_default() += 1;
+        for problem in problem {
+            wrong.push(format!(
+                "seed {number}, byte {at} of {} now {:#04x}, {scale:?}, {problem}\n  {recipe:?}",
+                data.len(),
+                data[at]
+            ));
+        }
+    }
+    println!("{count} damages: {seen:?}");
+    compare::assert_none(&wrong);
+}
+
+/// Changes one byte, mostly in the data and sometimes anywhere, headers included; says which.
+fn damage(random: &mut Random, mut data: Vec<u8>) -> (Vec<u8>, usize) {
+    let header = data
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xDA])
+        .unwrap_or(0)
+        + 10;
+    let at = match random.below(5) {
+        0 => random.below(data.len()),
+        _ => random.between(header, data.len() - 1),
+    };
+    data[at] ^= random.between(1, 255) as u8;
+    (data, at)
 }
 
 /// How libjpeg-turbo ended, and what each of ours did otherwise.
@@ -160,6 +193,14 @@ fn compare_damaged(
     let mut problems = Vec::new();
     for (kernels, decoder) in decoders {
         let ours = compare::decode(decoder, data, &options, extent, 0);
+        if let Ok((_, outcome)) = &ours {
+            let clean = lower_part_is_clean(decoder, data, &options, extent);
+            if clean != Ok(outcome.is_clean()) {
+                problems.push(format!(
+                    "{kernels}: {clean:?} for the lower part by an index"
+                ));
+            }
+        }
         if let Err(what) = compare::same_ending(ours, &theirs, extent.0) {
             problems.push(format!("{kernels}: {what}"));
         }
@@ -170,4 +211,23 @@ fn compare_damaged(
         Ending::Failed(_) => "failed",
     };
     (class, problems)
+}
+
+/// Whether the lower part has no warnings when it is decoded from a row on that an index knows.
+fn lower_part_is_clean(
+    decoder: &mut Decoder,
+    data: &[u8],
+    options: &Options<'_>,
+    (row_bytes, rows): (usize, usize),
+) -> Result<bool, Error> {
+    let mut index = RowIndex::new();
+    let _: (Vec<u8>, Outcome) =
+        compare::decode_indexed(decoder, data, options, (row_bytes, rows), 0, &mut index)?;
+    let width = row_bytes / options.format().bytes_per_pixel();
+    let height = rows.div_ceil(3);
+    let window = Window::new(0, (rows - height) as u32, width as u32, height as u32);
+    let options = options.with_window(Some(window));
+    let extent = (row_bytes, height);
+    let (_, outcome) = compare::decode_indexed(decoder, data, &options, extent, 0, &mut index)?;
+    Ok(outcome.is_clean())
 }
