@@ -1,7 +1,7 @@
 //! Planes of samples, and the way from them to rows of pixels.
 //!
-//! A plane is a ring of sample rows. A single-scan decode keeps two rows of MCUs: the rows of the
-//! newer one, and those of the older that upsampling still looks back to.
+//! A plane is a ring of sample rows. A single-scan decode keeps one row of MCUs, or two where
+//! upsampling looks from one to the other.
 
 use crate::arch::Kernels;
 use crate::color::{self, Conversion};
@@ -112,11 +112,13 @@ impl<S: Sample> Planes<S> {
         } else {
             rendering.components
         };
+        let rendered = layout.components().iter().take(rendering.components);
+        let mcu_rows = 1 + usize::from(rendered.into_iter().any(|c| c.method.needs_context()));
         for (plane, component) in self.planes.iter_mut().zip(layout.components()).take(used) {
             let rows = if whole {
                 component.padded_high
             } else {
-                2 * component.rows_per_mcu()
+                mcu_rows * component.rows_per_mcu()
             };
             plane.prepare(component, rows, layout.width);
         }

@@ -36,6 +36,8 @@ pub(super) const LIST: usize = 128;
 
 /// Numbers of the blocks that are to be transformed, by the size of what they become.
 pub(super) struct Lists {
+    /// With nothing behind their first 32 coefficients: nearly all.
+    low_eights: List,
     eights: List,
     fours: List,
     twos: List,
@@ -62,11 +64,14 @@ impl List {
 
 impl Lists {
     /// The blocks that become 8 x 8, 4 x 4 or 2 x 2 samples.
+    ///
+    /// `low`: those of the first with nothing behind their first 32 coefficients, or the others.
     #[inline(always)]
-    pub(super) fn of(&self, size: usize) -> &[u8] {
-        let list = match size {
-            8 => &self.eights,
-            4 => &self.fours,
+    pub(super) fn of(&self, size: usize, low: bool) -> &[u8] {
+        let list = match (size, low) {
+            (8, true) => &self.low_eights,
+            (8, false) => &self.eights,
+            (4, _) => &self.fours,
             _ => &self.twos,
         };
         &list.numbers[..list.count]
@@ -76,15 +81,17 @@ impl Lists {
 /// Does the blocks that take no transform, and lists the others.
 ///
 /// There are up to [`LIST`] blocks. Those that are not listed are zero afterwards. `nonzero` gives
-/// a bit for each coefficient that is not zero.
+/// a bit for each coefficient that is not zero. `LOW`: blocks with nothing behind their first 32
+/// coefficients are listed apart.
 #[inline(always)]
-pub(super) fn sort(
+pub(super) fn sort<const LOW: bool>(
     blocks: &mut [Block],
     places: &[Place],
     targets: &mut [Target<'_>],
     nonzero: impl Fn(&Block) -> u64,
 ) -> Lists {
     let mut lists = Lists {
+        low_eights: List::EMPTY,
         eights: List::EMPTY,
         fours: List::EMPTY,
         twos: List::EMPTY,
@@ -107,7 +114,11 @@ pub(super) fn sort(
                     block[0] = 0;
                     fill(destination(target, place, 8), 8, sample);
                 } else if bits & NOT_FLAT_8 != 0 || is_tame(block, quant) {
-                    lists.eights.push(number);
+                    if LOW && bits >> 32 == 0 {
+                        lists.low_eights.push(number);
+                    } else {
+                        lists.eights.push(number);
+                    }
                 } else {
                     scalar(block, place, target);
                 }

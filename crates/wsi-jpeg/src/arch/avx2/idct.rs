@@ -65,10 +65,11 @@ pub(in crate::arch) fn transform(
     targets: &mut [Target<'_>],
 ) {
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
-        let lists = sort(blocks, places, targets, |block| nonzero(block));
-        pairs::<8>(lists.of(8), blocks, places, targets);
-        pairs::<4>(lists.of(4), blocks, places, targets);
-        pairs::<2>(lists.of(2), blocks, places, targets);
+        let lists = sort::<true>(blocks, places, targets, |block| nonzero(block));
+        pairs::<8, 4>(lists.of(8, true), blocks, places, targets);
+        pairs::<8, 8>(lists.of(8, false), blocks, places, targets);
+        pairs::<4, 8>(lists.of(4, false), blocks, places, targets);
+        pairs::<2, 8>(lists.of(2, false), blocks, places, targets);
     }
 }
 
@@ -94,9 +95,10 @@ fn nonzero(block: &Block) -> u64 {
     bits
 }
 
-/// Transforms the blocks of a list to `SIZE` x `SIZE` samples and zeroes them.
+/// Transforms the blocks of a list to `SIZE` x `SIZE` samples and zeroes them; all they hold is in
+/// the first `EIGHTHS` of their coefficients.
 #[target_feature(enable = "avx2")]
-fn pairs<const SIZE: usize>(
+fn pairs<const SIZE: usize, const EIGHTHS: usize>(
     list: &[u8],
     blocks: &mut [Block],
     places: &[Place],
@@ -110,7 +112,7 @@ fn pairs<const SIZE: usize>(
         let (place_a, place_b) = (&places[first], &places[second]);
         let quant_a = targets[usize::from(place_a.component)].quant;
         let quant_b = targets[usize::from(place_b.component)].quant;
-        let x = operands((&blocks[first], quant_a), (&blocks[second], quant_b));
+        let x = operands::<EIGHTHS>((&blocks[first], quant_a), (&blocks[second], quant_b));
         blocks[first] = Block::ZERO;
         blocks[second] = Block::ZERO;
         let rows = match SIZE {
@@ -160,9 +162,12 @@ fn put<const SIZE: usize>(rows: [__m128i; 4], to: Destination) {
 /// The operands of both blocks.
 #[target_feature(enable = "avx2")]
 #[allow(clippy::needless_range_loop, reason = "an eighth of several arrays at once")]
-fn operands(a: (&Block, &Multipliers), b: (&Block, &Multipliers)) -> [__m256i; 8] {
+fn operands<const EIGHTHS: usize>(
+    a: (&Block, &Multipliers),
+    b: (&Block, &Multipliers),
+) -> [__m256i; 8] {
     let mut x = [_mm256_setzero_si256(); 8];
-    for eighth in 0..8 {
+    for eighth in 0..EIGHTHS {
         let both = |low, high| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
         let values = both(load(a.0, eighth), load(b.0, eighth));
         let quants = both(load(a.1, eighth), load(b.1, eighth));
