@@ -81,8 +81,11 @@ const fn samples(block: usize) -> Bytes {
     while row < 8 {
         let mut column = 0;
         while column < 8 {
-            let lane = (row / 4) * 2 + block;
-            let at = (column / 4) * 64 + lane * 16 + (column % 4) * 4 + row % 4;
+            // The sums of a column: rows 0 to 3 of either block, then rows 4 to 7.
+            let sum = ((row / 4) * 2 + block) * 4 + row % 4;
+            // Two columns to a register of words, whose lanes alternate with those of the next two.
+            let word = column % 2 * 16 + sum;
+            let at = column / 4 * 64 + word / 8 * 16 + column % 4 / 2 * 8 + word % 8;
             bytes[row * 8 + column] = at as u8;
             column += 1;
         }
@@ -95,6 +98,16 @@ static ROWS_EVEN: Words = pair_rows(EVEN);
 static ROWS_ODD: Words = pair_rows(ODD);
 pub(super) static COLUMNS_EVEN: Words = pair_columns(EVEN);
 pub(super) static COLUMNS_ODD: Words = pair_columns(ODD);
+/// The upper words of two registers.
+static UPPER: Words = {
+    let mut words = [0; 32];
+    let mut at = 0;
+    while at < 32 {
+        words[at] = 2 * at as i16 + 1;
+        at += 1;
+    }
+    Words(words)
+};
 static SAMPLES: [Bytes; 2] = [samples(0), samples(1)];
 
 /// See [`Kernels::transform`](super::super::Kernels::transform).
@@ -241,10 +254,24 @@ pub(super) fn factors(low: i32, high: i32) -> __m512i {
     _mm512_set1_epi32(pair(low, high))
 }
 
+/// Products of pairs, summed and added to `sum`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline]
+fn multiply_add(mut sum: __m512i, pairs: __m512i, low: i32, high: i32) -> __m512i {
+    let factors = factors(low, high);
+    // SAFETY: registers only. Compilers make two instructions of the intrinsic.
+    unsafe {
+        std::arch::asm!(
+            "vpdpwssd {0}, {1}, {2}",
+            inout(zmm_reg) sum, in(zmm_reg) pairs, in(zmm_reg) factors, options(pure, nomem, nostack, preserves_flags));
+    }
+    sum
+}
+
 /// One pass of the 8-point transform, before the shift; `half` is what rounds it.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn pass_8(x: &Operands, half: __m512i) -> [__m512i; 8] {
-    let dot = |sum, pairs, low, high| _mm512_dpwssd_epi32(sum, pairs, factors(low, high));
+    let dot = |sum, pairs, low, high| multiply_add(sum, pairs, low, high);
     // The sums of 16 bits wrap, as the reference's do.
     let swapped = _mm512_rol_epi32::<16>(x.p04);
     let t0 = dot(half, _mm512_add_epi16(x.p04, swapped), 8192, 0);
@@ -297,8 +324,11 @@ fn eight(input: &Operands) -> (__m512i, __m512i) {
         p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd, lower_odd),
     };
     let x = pass_8(&rows, _mm512_set1_epi32(1 << 17));
-    let (c01, c23) = (pack::<18>(x[0], x[1]), pack::<18>(x[2], x[3]));
-    let (c45, c67) = (pack::<18>(x[4], x[5]), pack::<18>(x[6], x[7]));
+    // 18 bits are shifted out: 16 by taking the upper words, which always fit.
+    let upper = load_words(&UPPER);
+    let shifted = |a, b| _mm512_srai_epi16::<2>(_mm512_permutex2var_epi16(a, upper, b));
+    let (c01, c23) = (shifted(x[0], x[1]), shifted(x[2], x[3]));
+    let (c45, c67) = (shifted(x[4], x[5]), shifted(x[6], x[7]));
     let center = _mm512_set1_epi8(-128);
     (
         _mm512_xor_si512(_mm512_packs_epi16(c01, c23), center),
