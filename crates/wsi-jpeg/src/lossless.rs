@@ -149,6 +149,7 @@ impl LosslessScan<'_> {
     }
 
     /// How far libjpeg-turbo has come in the segment at hand.
+    #[cold]
     fn reach(&self, parts: &[Part], input: &ScanInput) -> Reach {
         let mut bits = Paced::resume(input.segment(), BitPosition::default());
         for _ in 0..input.done() {

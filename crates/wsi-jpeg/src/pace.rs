@@ -213,6 +213,7 @@ pub(crate) struct Stretch<'d> {
 }
 
 /// Reads a stretch as libjpeg-turbo does, its pace and its warnings included.
+#[cold]
 pub(crate) fn replay(stretch: Stretch<'_>, blocks: &[BlockCodes<'_>]) -> Reach {
     let mut segment = Vec::new();
     unstuff(stretch.data, stretch.start, &mut segment);

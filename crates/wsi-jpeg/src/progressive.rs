@@ -164,6 +164,7 @@ impl ProgressiveScan<'_> {
     ///
     /// What a refinement reads depends on what was known before, which it has changed since: it is
     /// read at libjpeg-turbo's pace.
+    #[cold]
     pub(crate) fn reach(&self, input: &ScanInput) -> Reach {
         if !self.is_first() {
             return input.reach();

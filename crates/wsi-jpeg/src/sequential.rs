@@ -495,6 +495,7 @@ fn fill_places(plan: &Plan, crop: &Crop, places: &mut Vec<Place>) {
 }
 
 /// How far libjpeg-turbo has come in the segment at hand.
+#[cold]
 fn replay(plan: &Plan, input: &ScanInput, source: &Source<'_>) -> Reach {
     let codes = |unit: &Unit| {
         let codes = &plan.codes[unit.component];
