@@ -5,10 +5,9 @@
 //! cargo run --release --bin speed         # [repetitions]
 //! ```
 //!
-//! Two tiles at a time are decoded by every way before the next two are, in an order that rotates,
-//! so that whatever else the machine does hits all of them alike. Of the repetitions of a way on
-//! two tiles the median counts, and of these again the median; beside it stands the ratio of their
-//! sums. A set has about a hundred tiles and goes round, because a processor learns the branches of a few
+//! Eight tiles are decoded by every way before the next eight are, in an order that rotates, so that
+//! whatever else the machine does hits all of them alike. Of the repetitions of a way on eight tiles
+//! the median counts, and of these again the median; beside it stands the ratio of their sums. A set has about a hundred tiles and goes round, because a processor learns the branches of a few
 //! by heart. All outputs are compared with libjpeg-turbo's before anything is timed.
 //!
 //! libjpeg-turbo is at its best: one decompressor and one output for all tiles, whole streams,
@@ -204,25 +203,30 @@ impl Task {
     }
 }
 
-/// Two outputs that all ways share, so that none finds its own still in the cache.
-type Outputs = [Vec<u8>; 2];
+/// Tiles between two looks at the clock.
+const GROUP: usize = 8;
+
+/// Outputs that all ways share, so that none finds its own still in the cache: as many as a way
+/// takes tiles at a time are in use.
+type Outputs = [Vec<u8>; GROUP];
 
 /// Decodes the tiles of these numbers.
 type Run<'s> = Box<dyn FnMut(&[usize], &mut Outputs) + 's>;
 
 /// One way to do the task.
 struct Way<'s> {
-    /// How many tiles it takes at a time, 1 or 2.
+    /// How many tiles it takes at a time.
     together: usize,
     run: Run<'s>,
 }
 
-/// libjpeg-turbo, then one tile and a pair for each set of kernels.
+/// libjpeg-turbo, then one tile, a pair and a batch for each set of kernels.
 fn ways(set: &Set, task: Task) -> Vec<Way<'_>> {
     let mut ways = vec![turbo_way(set, task)];
     for kernels in Kernels::available() {
         ways.push(single_way(set, task, kernels));
         ways.push(pair_way(set, task, kernels));
+        ways.push(batch_way(set, task, kernels));
     }
     ways
 }
@@ -237,7 +241,7 @@ fn turbo_way(set: &Set, task: Task) -> Way<'_> {
     turbo.set_scale(scale);
     let pitch = scale.apply(set.side as u32) as usize * PIXEL;
     let run = move |numbers: &[usize], outputs: &mut Outputs| {
-        let [first, second] = outputs;
+        let [first, second, ..] = outputs;
         let number = numbers[0];
         let ending = turbo.decode_into(&set.whole[number], PixelFormat::Rgb8, first, pitch);
         assert_eq!(ending, Ending::Clean);
@@ -323,7 +327,7 @@ fn pair_way(set: &Set, task: Task, kernels: Kernels) -> Way<'_> {
         let [a, b] = [numbers[0], numbers[1]];
         let [first, second] = jobs.get_disjoint_mut([a, b]).expect("two tiles");
         let (mut rows_a, mut rows_b) = {
-            let [a, b] = outputs;
+            let [a, b, ..] = outputs;
             (StridedRows::new(a, pitch), StridedRows::new(b, pitch))
         };
         let mut picture_a = Picture::new(&set.tiles[a], &first.0, &mut rows_a);
@@ -345,27 +349,60 @@ fn pair_way(set: &Set, task: Task, kernels: Kernels) -> Way<'_> {
     }
 }
 
-/// Seconds a tile of each way for each pair of tiles: the median of the repetitions.
+fn batch_way(set: &Set, task: Task, kernels: Kernels) -> Way<'_> {
+    let mut decoder = Decoder::with_kernels(kernels);
+    let mut jobs = jobs(set, task);
+    let pitch = task.side(set) * PIXEL;
+    let run = move |numbers: &[usize], outputs: &mut Outputs| {
+        let mut rows: Vec<_> = outputs
+            .iter_mut()
+            .map(|output| StridedRows::new(output, pitch))
+            .collect();
+        let jobs = &mut jobs[numbers[0]..][..numbers.len()];
+        let pictures = numbers.iter().zip(jobs).zip(&mut rows);
+        let pictures = pictures.map(|((&number, (options, index)), rows)| {
+            let picture = Picture::new(&set.tiles[number], options, rows);
+            match index {
+                Some(index) => {
+                    if matches!(task, Task::WindowNoting) {
+                        *index = RowIndex::new();
+                    }
+                    picture.with_index(index)
+                }
+                None => picture,
+            }
+        });
+        decoder.decode_batch(pictures, |_, outcome| {
+            assert!(outcome.is_ok_and(|outcome| outcome.is_clean()));
+        });
+    };
+    Way {
+        together: GROUP,
+        run: Box::new(run),
+    }
+}
+
+/// Seconds a tile of each way for each group of tiles: the median of the repetitions.
 fn measure(set: &Set, task: Task, repetitions: usize) -> Vec<Vec<f64>> {
     let mut ways = ways(set, task);
-    let mut outputs: Outputs = [0, 1].map(|_| vec![0; set.side * set.side * PIXEL]);
+    let mut outputs: Outputs = [0; GROUP].map(|_| vec![0; set.side * set.side * PIXEL]);
     check(set, task, &mut ways, &mut outputs);
-    let pairs = set.tiles.len() / 2;
-    let mut times = vec![vec![Vec::with_capacity(repetitions); ways.len()]; pairs];
+    let groups = set.tiles.len() / GROUP;
+    let mut times = vec![vec![Vec::with_capacity(repetitions); ways.len()]; groups];
     let mut turn = 0;
     for _ in 0..repetitions {
-        for (pair, times) in times.iter_mut().enumerate() {
+        for (group, times) in times.iter_mut().enumerate() {
             turn += 1;
             for order in 0..ways.len() {
                 let number = (turn + order) % ways.len();
                 let way = &mut ways[number];
-                let tiles = [2 * pair, 2 * pair + 1];
+                let tiles: Vec<usize> = (group * GROUP..(group + 1) * GROUP).collect();
                 let started = Instant::now();
                 for tiles in tiles.chunks(way.together) {
                     (way.run)(tiles, &mut outputs);
                     black_box(&outputs);
                 }
-                times[number].push(started.elapsed().as_secs_f64() / 2.0);
+                times[number].push(started.elapsed().as_secs_f64() / GROUP as f64);
             }
         }
     }
@@ -382,18 +419,16 @@ fn measure(set: &Set, task: Task, repetitions: usize) -> Vec<Vec<f64>> {
 fn check(set: &Set, task: Task, ways: &mut [Way<'_>], outputs: &mut Outputs) {
     let side = task.side(set);
     let length = side * side * PIXEL;
-    for pair in (0..set.tiles.len()).step_by(2) {
+    let numbers: Vec<usize> = (0..set.tiles.len()).collect();
+    for group in numbers.chunks(GROUP) {
         let mut expected = Vec::new();
-        for tile in [pair, pair + 1] {
-            (ways[0].run)(&[tile], outputs);
+        for tile in group {
+            (ways[0].run)(&[*tile], outputs);
             expected.push(outputs[0][..length].to_vec());
         }
         for way in &mut ways[1..] {
-            let tiles = [pair, pair + 1];
-            for (tiles, expected) in tiles
-                .chunks(way.together)
-                .zip(expected.chunks(way.together))
-            {
+            let expected = expected.chunks(way.together);
+            for (tiles, expected) in group.chunks(way.together).zip(expected) {
                 outputs.iter_mut().for_each(|output| output.fill(0));
                 (way.run)(tiles, outputs);
                 for (output, expected) in outputs.iter().zip(expected) {
@@ -431,9 +466,9 @@ impl Report {
         let mut columns = String::new();
         for kernels in Kernels::available() {
             let name = kernels.name();
-            write!(columns, " {name}, one | {name}, pair |").expect("a string");
+            write!(columns, " {name}, one | pair | batch |").expect("a string");
         }
-        let rule = "---|".repeat(2 + 2 * Kernels::available().len());
+        let rule = "---|".repeat(2 + 3 * Kernels::available().len());
         println!("Times libjpeg-turbo's speed, by medians (by sums):\n");
         println!("| tiles | number |{columns}\n|{rule}\n{}", self.ratios);
         println!("Microseconds for one tile or window, medians:\n");
@@ -531,7 +566,7 @@ struct Spent {
 )]
 enum Worker {
     Turbo(Turbo, Vec<u8>),
-    Ours(Decoder, Outputs, usize),
+    Ours(Decoder, [Vec<u8>; 2], usize),
 }
 
 impl Worker {
