@@ -22,9 +22,9 @@ use crate::rows::RowsMut;
 use crate::scan::{ScanInput, Stuffing, decode_block};
 use crate::window::View;
 
-/// Blocks of a chunk: their 6 KiB of coefficients, the look-ups and the samples fit the first
-/// cache. Measured between 24 and 120.
-const BLOCKS_AT_ONCE: usize = 48;
+/// Blocks of a chunk. Measured from 24 to 480: fewer cost up to 5 %, more gain nothing, but for 1 %
+/// with 4:2:0.
+const BLOCKS_AT_ONCE: usize = 96;
 
 /// Memory of a strand, kept from picture to picture.
 #[derive(Debug, Default)]
