@@ -21,7 +21,7 @@ use crate::render::{Planes, Rendering};
 use crate::rows::RowsMut;
 use crate::scan::TableCache;
 use crate::scans::{self, Job};
-use crate::sequential::{self, Ended, Strand};
+use crate::sequential::{self, Ended, Outputs, Strand};
 use crate::tables::TableSet;
 use crate::window::View;
 
@@ -177,7 +177,8 @@ impl Decoder {
     }
 
     /// Decodes like [`decode`](Self::decode), from the nearest row that `index` knows, and notes
-    /// the rows that it passes.
+    /// the rows that it passes. Where the index has nothing to learn, two halves may be decoded side
+    /// by side; `out` is then not asked for its rows top down.
     ///
     /// Progressive and lossless pictures and those of several scans have no index: for them it
     /// stays empty.
@@ -235,8 +236,9 @@ impl Decoder {
                 return;
             };
             let ended = Strand::run_both(
-                (&mut first.strand, &mut *first.picture.out),
-                (&mut second.strand, &mut *second.picture.out),
+                &mut first.strand,
+                &mut second.strand,
+                Outputs::Two(&mut *first.picture.out, &mut *second.picture.out),
             );
             let (ended, ran, other) = match ended {
                 Ended::First(ran) => (first, ran, second),
@@ -358,6 +360,24 @@ impl Decoder {
         Ok(Ready::Sequential { plan, source, view })
     }
 
+    /// Decodes two parts of one picture side by side.
+    fn decode_halves(
+        &mut self,
+        (mut upper, mut lower): (Strand<'_>, Strand<'_>),
+        data: &[u8],
+        options: &Options<'_>,
+        out: &mut (impl RowsMut + ?Sized),
+    ) -> Result<Outcome, Error> {
+        let ran = match Strand::run_both(&mut upper, &mut lower, Outputs::Same(out)) {
+            Ended::First(ran) => ran.and_then(|()| lower.run(out)),
+            Ended::Second(ran) => ran.and_then(|()| upper.run(out)),
+        };
+        // All rows that the index knows are clean: only the lower half can have met damage.
+        let first = self.finish(upper, data, options);
+        let result = self.finish(lower, data, options);
+        ran.and(first).and(result)
+    }
+
     fn decode_ready(
         &mut self,
         ready: Ready<'_>,
@@ -368,6 +388,15 @@ impl Decoder {
     ) -> Result<Outcome, Error> {
         match ready {
             Ready::Sequential { plan, source, view } => {
+                let mut index = index;
+                let kernels = self.kernels;
+                let halves = index.as_deref_mut().and_then(|index| {
+                    let memory = || self.memory();
+                    Strand::halves(kernels, &plan, view, &source, index, memory)
+                });
+                if let Some(halves) = halves {
+                    return self.decode_halves(halves, data, options, out);
+                }
                 let memory = self.memory();
                 let mut strand = Strand::new(self.kernels, plan, view, source, memory, index);
                 let ran = strand.run(out);
@@ -392,6 +421,7 @@ impl Decoder {
                         components: rendered,
                         crop: Crop::new(&layout, view, rendered),
                         row_bytes: view.width() * options.format.bytes_per_pixel(),
+                        first_line: 0,
                     },
                     info: &info,
                     options,

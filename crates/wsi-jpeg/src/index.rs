@@ -1,5 +1,7 @@
 //! The row index: where the rows of MCUs of a picture start in its data.
 
+use crate::markers::Source;
+
 /// Where the rows of MCUs of one picture start, noted by a decode for later ones.
 ///
 /// Entropy-coded data can only be read from the start, unless somebody has noted where to go on.
@@ -43,6 +45,21 @@ impl RowIndex {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Forgets what it knows if that is about other data than those behind `source`'s headers.
+    pub(crate) fn keep_for(&mut self, source: &Source<'_>) {
+        let key = (source.data().len(), source.position());
+        if self.key != key {
+            *self = Self::default();
+            self.key = key;
+        }
+    }
+
+    /// The last row of MCUs up to `row` that it knows, and where that starts; `None` for the first.
+    pub(crate) fn nearest(&self, row: usize) -> Option<(usize, RowStart)> {
+        let row = row.min(self.starts.len());
+        Some((row, *self.starts.get(row.checked_sub(1)?)?))
     }
 
     /// How many rows of MCUs it knows, beside the first.

@@ -14,7 +14,7 @@ const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 
 /// A position in the data, and a marker that was found but not dealt with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Source<'d> {
     data: &'d [u8],
     position: usize,

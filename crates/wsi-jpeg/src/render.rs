@@ -101,6 +101,8 @@ pub(crate) struct Rendering {
     pub(crate) crop: Crop,
     /// Bytes of one row of it.
     pub(crate) row_bytes: usize,
+    /// Row of the output that takes its first row.
+    pub(crate) first_line: usize,
 }
 
 impl<S: Sample> Planes<S> {
@@ -176,10 +178,11 @@ impl<S: Sample> Planes<S> {
         let components = &layout.components()[..rendering.components];
         let (view, spans) = (&rendering.crop.view, &rendering.crop.spans);
         let kernels = rendering.kernels;
+        let line = y - view.top + rendering.first_line;
         if let Conversion::YccToRgb(order) = rendering.conversion
             && let Some(rows) = self.subsampled(components, rendering, y)
         {
-            let to = target(out, y - view.top, rendering.row_bytes)?;
+            let to = target(out, line, rendering.row_bytes)?;
             if S::ycc_upsampled(kernels, order, rows.luma, rows.chroma, rows.skip, to) {
                 return Ok(());
             }
@@ -197,7 +200,6 @@ impl<S: Sample> Planes<S> {
             };
             *row = &all[start..start + view.width()];
         }
-        let line = y - view.top;
         let (conversion, bits) = (rendering.conversion, rendering.bits);
         if conversion == Conversion::Planes {
             for (index, row) in rows.into_iter().enumerate().take(rendering.components) {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use crate::arch::Kernels;
 use crate::arch::lanes::{CHUNK_BLOCKS, Lane, LaneState};
+use crate::color::Conversion;
 use crate::crop::Crop;
 use crate::error::{Error, Outcome};
 use crate::huffman::Bits;
 use crate::idct::{Block, Place, Target};
-use crate::index::RowIndex;
+use crate::index::{RowIndex, RowStart};
 use crate::markers::Source;
 use crate::pace::{self, Reach};
 use crate::plan::{Plan, Unit};
@@ -74,6 +75,33 @@ pub(crate) enum Ended {
     Second(Result<(), Error>),
 }
 
+/// Where the rows of two strands go.
+pub(crate) enum Outputs<'o, R: ?Sized> {
+    Two(&'o mut R, &'o mut R),
+    /// To the same picture: the strands have different rows of it.
+    Same(&'o mut R),
+}
+
+impl<R: ?Sized> Outputs<'_, R> {
+    pub(crate) fn first(&mut self) -> &mut R {
+        match self {
+            Self::Two(first, _) => first,
+            Self::Same(out) => out,
+        }
+    }
+
+    pub(crate) fn second(&mut self) -> &mut R {
+        match self {
+            Self::Two(_, second) => second,
+            Self::Same(out) => out,
+        }
+    }
+}
+
+/// Rows of MCUs of a part of a picture below which two strands are not worth it: one row more has to
+/// be decoded where they meet.
+const ROWS_TO_SPLIT: usize = 6;
+
 impl<'s> Strand<'s> {
     /// Starts to decode `source`, which stands behind the headers of the plan; takes the memory
     /// until [`Self::finish`].
@@ -81,19 +109,92 @@ impl<'s> Strand<'s> {
         kernels: Kernels,
         plan: Arc<Plan>,
         view: View,
-        mut source: Source<'s>,
+        source: Source<'s>,
         scratch: Scratch,
         mut index: Option<&'s mut RowIndex>,
     ) -> Self {
+        let crop = Crop::new(&plan.layout, view, plan.rendered);
+        let mut from = None;
+        if let Some(index) = &mut index {
+            index.keep_for(&source);
+            from = index.nearest(crop.first_row);
+        }
+        let mut strand = Self::starting(kernels, plan, crop, source, scratch, from);
+        strand.index = index;
+        strand
+    }
+
+    /// Two strands for the upper and the lower half of what is wanted, if the index knows where the
+    /// lower one starts and has nothing to learn; `memory` is asked for once each.
+    pub(crate) fn halves(
+        kernels: Kernels,
+        plan: &Arc<Plan>,
+        view: View,
+        source: &Source<'s>,
+        index: &mut RowIndex,
+        mut memory: impl FnMut() -> Scratch,
+    ) -> Option<(Self, Self)> {
+        index.keep_for(source);
         let layout = &plan.layout;
         let crop = Crop::new(layout, view, plan.rendered);
+        let rows = crop.last_row + 1 - crop.first_row;
+        let known = index.starts.len() >= (crop.last_row + 1).min(layout.mcus_high - 1);
+        let lanes = plan.schedule.is_some() && kernels.has_lanes();
+        if !known || !lanes || rows < ROWS_TO_SPLIT || plan.conversion == Conversion::Planes {
+            return None;
+        }
+        let middle = (crop.first_row + rows.div_ceil(2)) * layout.rows_per_mcu;
+        if middle <= view.top || middle >= view.bottom {
+            return None;
+        }
+        let half = |view, scratch| {
+            let crop = Crop::new(layout, view, plan.rendered);
+            let from = index.nearest(crop.first_row);
+            Self::starting(
+                kernels,
+                Arc::clone(plan),
+                crop,
+                source.clone(),
+                scratch,
+                from,
+            )
+        };
+        let upper = half(
+            View {
+                bottom: middle,
+                ..view
+            },
+            memory(),
+        );
+        let mut lower = half(
+            View {
+                top: middle,
+                ..view
+            },
+            memory(),
+        );
+        lower.rendering.first_line = middle - view.top;
+        Some((upper, lower))
+    }
+
+    /// Starts at a row of MCUs, or at the first.
+    fn starting(
+        kernels: Kernels,
+        plan: Arc<Plan>,
+        crop: Crop,
+        mut source: Source<'s>,
+        scratch: Scratch,
+        from: Option<(usize, RowStart)>,
+    ) -> Self {
+        let layout = &plan.layout;
         let rendering = Rendering {
+            first_line: 0,
             kernels,
             conversion: plan.conversion,
             bits: 8,
             components: plan.rendered,
             crop,
-            row_bytes: view.width() * plan.pixel,
+            row_bytes: crop.view.width() * plan.pixel,
         };
         let Scratch {
             segment,
@@ -107,29 +208,10 @@ impl<'s> Strand<'s> {
         blocks.resize(CHUNK_BLOCKS, Block::ZERO);
         fill_places(&plan, &crop, &mut places);
 
-        let key = (source.data().len(), source.position());
-        let mut start = None;
-        if let Some(index) = &mut index {
-            if index.key != key {
-                **index = RowIndex::default();
-                index.key = key;
-            }
-            let row = crop.first_row.min(index.starts.len());
-            start = row
-                .checked_sub(1)
-                .and_then(|at| index.starts.get(at))
-                .copied();
-        }
-        let mcu_row = if start.is_some() {
-            crop.first_row
-                .min(index.as_ref().map_or(0, |index| index.starts.len()))
-        } else {
-            0
-        };
         let interval = plan.restart_interval;
-        let input = match &start {
-            Some(start) => {
-                let before = mcu_row * layout.mcus_wide;
+        let input = match &from {
+            Some((row, start)) => {
+                let before = row * layout.mcus_wide;
                 ScanInput::resume(kernels, &mut source, segment, interval, start, before)
             }
             None => ScanInput::begin(kernels, &mut source, segment, interval),
@@ -144,10 +226,10 @@ impl<'s> Strand<'s> {
             blocks,
             places,
             planes,
-            index,
+            index: None,
             stuffing: Stuffing::default(),
-            predictors: start.map_or([0; 4], |start| start.predictors.map(i32::from)),
-            mcu_row,
+            predictors: from.map_or([0; 4], |(_, start)| start.predictors.map(i32::from)),
+            mcu_row: from.map_or(0, |(row, _)| row),
             mcu: 0,
             chunk: Chunk::default(),
         }
@@ -167,8 +249,9 @@ impl<'s> Strand<'s> {
 
     /// Decodes two strands side by side until one of them has ended.
     pub(crate) fn run_both<R: RowsMut + ?Sized>(
-        (first, first_out): (&mut Strand<'_>, &mut R),
-        (second, second_out): (&mut Strand<'_>, &mut R),
+        first: &mut Strand<'_>,
+        second: &mut Strand<'_>,
+        mut out: Outputs<'_, R>,
     ) -> Ended {
         let kernels = first.kernels;
         loop {
@@ -186,12 +269,12 @@ impl<'s> Strand<'s> {
                 }
             }
             if first.chunk_is_done()
-                && let Err(error) = first.end_chunk(first_out)
+                && let Err(error) = first.end_chunk(out.first())
             {
                 return Ended::First(Err(error));
             }
             if second.chunk_is_done()
-                && let Err(error) = second.end_chunk(second_out)
+                && let Err(error) = second.end_chunk(out.second())
             {
                 return Ended::Second(Err(error));
             }
