@@ -1,4 +1,5 @@
-//! JPEG decoding for whole-slide images: libjpeg-turbo's pixels, in safe integer Rust.
+//! JPEG decoding for whole-slide images: libjpeg-turbo's pixels, faster, and only those that are
+//! wanted.
 //!
 //! | process | samples | how |
 //! | --- | --- | --- |
@@ -17,6 +18,16 @@
 //! Decoding takes three objects: [`Tables`], parsed once per level of a slide; [`Options`]; and a
 //! [`Decoder`], one per thread, which keeps its memory from tile to tile. [`Info::read`] looks at
 //! the headers alone. Pixels go to a [`RowsMut`].
+//!
+//! | what for | how |
+//! | --- | --- |
+//! | many tiles | [`Decoder::decode_batch`], two at a time on one core |
+//! | a part of a tile | [`Options::with_window`]: only its blocks are transformed |
+//! | parts of the same tile again and again | [`Decoder::decode_indexed`] with a [`RowIndex`] |
+//! | an overview | [`Options::with_scale`] |
+//!
+//! The inner loops are vector code where the machine has AVX2 or AVX-512 ([`Kernels`]); integer
+//! arithmetic and scalar twins make all of them equal. `unsafe` is kept to them, see UNSAFE.md.
 //!
 //! # Example
 //! ```
