@@ -2,7 +2,8 @@
 //! OpenSlide 4.0.1's.
 //!
 //! The answers stand in `truth/openslide.json` beside the slides. A level-0 region that falls
-//! between pixels is refused, and counted here.
+//! between pixels is refused, and counted here. Regions of pixels are read in one piece and, with
+//! caches of several sizes, in many, so that parts of tiles, row indexes and cached tiles come in.
 
 #![allow(
     clippy::print_stdout,
@@ -15,7 +16,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wsi::{ErrorKind, PixelFormat, Region, Slide};
+use wsi::pure::PureDriver;
+use wsi::{Driver, ErrorKind, Image, OpenOptions, PixelFormat, Rect, Region, Slide};
 
 mod support;
 
@@ -151,23 +153,137 @@ fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<St
             Err(error) => wrong.push(format!("associated image {name}: {error}, not {image}")),
         }
     }
+    let others = CACHES.map(|bytes| {
+        let driver = PureDriver::with_cache_bytes(bytes);
+        let source = driver.open(slide.path(), &OpenOptions::default());
+        Slide::new(source.expect("it opened before"), slide.path())
+    });
     for region in truth["regions"].as_array().into_iter().flatten() {
         compare_region(slide, region, counts, wrong);
+        for other in &others {
+            compare_pieces(other, region, counts, wrong);
+        }
+    }
+}
+
+/// None, of a few tiles, of all.
+const CACHES: [usize; 3] = [0, 1 << 20, 1 << 30];
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+
+    /// Where to cut `0..length`, both ends included.
+    fn cuts(&mut self, length: u32) -> Vec<u32> {
+        let inside = (0..self.below(4)).map(|_| self.below(length as usize + 1));
+        let mut cuts: Vec<u32> = inside.map(|cut| u32::try_from(cut).unwrap()).collect();
+        cuts.extend([0, length]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
+    }
+}
+
+/// Reads a region of whole pixels in pieces, one after another in any order, some more than once.
+fn compare_pieces(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<String>) {
+    let Asked { region, digest } = asked(truth);
+    let jpeg = slide
+        .encoded_tiles()
+        .and_then(|tiles| tiles.layout(region.level, region.plane).ok())
+        .is_some_and(|layout| layout.compression == "jpeg");
+    let Some(digest) = digest.filter(|_| jpeg) else {
+        return;
+    };
+    let Some(corner) = corner(slide, truth) else {
+        counts.add("JPEG regions between pixels: in one piece only");
+        return;
+    };
+    // Other cuts for each region.
+    let seed = digest
+        .bytes()
+        .fold(0, |seed, byte| seed * 31 % (1 << 40) + u64::from(byte));
+    let mut numbers = Numbers(seed);
+    let (columns, rows) = (
+        numbers.cuts(region.size.width),
+        numbers.cuts(region.size.height),
+    );
+    let mut pieces = Vec::new();
+    for (left, right) in columns.iter().zip(&columns[1..]) {
+        for (top, bottom) in rows.iter().zip(&rows[1..]) {
+            let origin = (i64::from(*left), i64::from(*top));
+            pieces.push(Rect::new(origin, (right - left, bottom - top)));
+        }
+    }
+    let mut image = Image::zeroed(region.size, PixelFormat::RGBA8).unwrap();
+    for step in 0..pieces.len() * 2 {
+        // Each at least once; before it, one that may have been read or not.
+        let next = match step % 2 {
+            0 => numbers.below(pieces.len()),
+            _ => step / 2,
+        };
+        let piece = pieces[next];
+        let origin = (corner.0 + piece.origin.x, corner.1 + piece.origin.y);
+        let mut pixels = image.pixels_mut();
+        let read = slide.read_region_into(
+            &Region::at_level(region.level, origin, piece.size),
+            pixels.part_mut(piece),
+        );
+        if let Err(error) = read {
+            wrong.push(format!("region {truth} in pieces: {error}"));
+            return;
+        }
+    }
+    match hex(premultiplied_bgra(image.as_bytes())) == digest {
+        true => counts.add("JPEG regions equal in pieces"),
+        false => wrong.push(format!("region {truth} differs in pieces")),
+    }
+}
+
+/// The pixel of the level that a region starts at, if it starts at one.
+#[expect(clippy::cast_possible_truncation, reason = "whole numbers")]
+fn corner(slide: &Slide, truth: &Value) -> Option<(i64, i64)> {
+    let level = &slide.pyramid().levels()[asked(truth).region.level];
+    let on_level = |index: usize| {
+        let position = truth[index].as_i64().unwrap() as f64 / level.downsample;
+        (position.fract() == 0.0).then_some(position as i64)
+    };
+    Some((on_level(0)?, on_level(1)?))
+}
+
+/// What OpenSlide was asked.
+struct Asked {
+    region: Region,
+    /// Of its answer; none if that was an error.
+    digest: Option<String>,
+}
+
+fn asked(truth: &Value) -> Asked {
+    let number = |index: usize| truth[index].as_i64().unwrap();
+    let size = |index: usize| u32::try_from(number(index)).unwrap();
+    let level = usize::try_from(number(2)).unwrap();
+    let digest = truth[5].as_str().unwrap();
+    let is_hash = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Asked {
+        region: Region::level0(level, (number(0), number(1)), (size(3), size(4))),
+        digest: is_hash.then(|| digest.to_owned()),
     }
 }
 
 fn compare_region(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<String>) {
-    let number = |index: usize| truth[index].as_i64().unwrap();
-    let size = |index: usize| u32::try_from(number(index)).unwrap();
-    let level = usize::try_from(number(2)).unwrap();
-    let region = Region::level0(level, (number(0), number(1)), (size(3), size(4)));
-    let digest = truth[5].as_str().unwrap();
-    let is_hash = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let Asked { region, digest } = asked(truth);
     match slide.read_region_as(&region, PixelFormat::RGBA8) {
-        Ok(image) if hex(premultiplied_bgra(image.as_bytes())) == digest => {
+        Ok(image) if digest == Some(hex(premultiplied_bgra(image.as_bytes()))) => {
             counts.add("regions equal");
         }
-        Ok(_) if !is_hash => counts.add("regions read where OpenSlide fails"),
+        Ok(_) if digest.is_none() => counts.add("regions read where OpenSlide fails"),
         Ok(_) => wrong.push(format!("region {truth} differs")),
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             counts.add(format!(
@@ -175,7 +291,7 @@ fn compare_region(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut
                 error.message().split(" (").next().unwrap()
             ));
         }
-        Err(_) if !is_hash => counts.add("regions that fail in both"),
+        Err(_) if digest.is_none() => counts.add("regions that fail in both"),
         Err(error) => wrong.push(format!("region {truth}: {error}")),
     }
 }
