@@ -12,6 +12,7 @@
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use wsi_jpeg::{
     Decoder, Info, Kernels, Options, Outcome, Picture, PixelFormat, RowIndex, Scale, StridedRows,
     Window,
@@ -94,7 +95,8 @@ impl Recipe {
         );
         encoder.set_progressive(self.progressive);
         encoder.set_restart_interval(self.restart);
-        encoder.set_optimized_huffman_tables(self.optimised);
+        // The encoder's own tables lack codes that restarts bring about.
+        encoder.set_optimized_huffman_tables(self.optimised && self.restart == 0);
         encoder
             .encode(&pixels, self.width, self.height, ColorType::Rgb)
             .expect("a picture of a legal size");
@@ -263,6 +265,8 @@ fn cases() -> ProptestConfig {
     let long = std::env::var_os("WSI_LONG_TESTS").is_some_and(|value| value == "1");
     ProptestConfig {
         failure_persistence: None,
+        // The same cases in every run: fuzzing looks for new ones.
+        rng_seed: RngSeed::Fixed(9),
         ..ProptestConfig::with_cases(if long { 2000 } else { 200 })
     }
 }
