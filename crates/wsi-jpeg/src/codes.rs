@@ -1,11 +1,12 @@
 //! Look-ups that yield up to two coefficients and an end of block at once.
 //!
-//! Slides hold few bits per coefficient: twelve bits of their data are often two whole
+//! Slides hold few bits per coefficient: thirteen bits of their data are often two whole
 //! coefficients. An [`Entry`] says what the next bits are.
 
 #![allow(
     clippy::cast_possible_truncation,
-    reason = "windows have 12 bits, runs 4, values and lengths up to 16"
+    clippy::cast_possible_wrap,
+    reason = "lengths up to 16, runs up to 15, values that have been checked"
 )]
 
 use std::sync::Arc;
@@ -13,45 +14,69 @@ use std::sync::Arc;
 use crate::huffman::{HuffmanTable, extend};
 
 /// Bits that index a look-up.
-pub(crate) const WINDOW: u32 = 12;
+pub(crate) const WINDOW: u32 = 13;
 /// Entries of the look-up of one Huffman code.
 pub(crate) const ENTRIES: usize = 1 << WINDOW;
 
 /// What a window of bits is.
 ///
-/// Its fields are bytes and words, so that one load each brings them, ready to use: packed into 32
-/// bits they keep more of the first cache free, but cost 15 more instructions a step, which came out
-/// a tenth slower.
+/// Four bytes, each read by itself: they take few instructions and little of the first cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C, align(8))]
+#[repr(C, align(4))]
 pub(crate) struct Entry {
-    /// Bits that it stands for; 0 where there is no whole coefficient.
-    pub(crate) length: u8,
-    /// 1 if an end of block follows.
-    pub(crate) ends: u8,
-    /// Bytes from where the block stands to the first coefficient.
-    pub(crate) first: u8,
-    /// The same to behind the last one, or [`Self::RARE`].
-    pub(crate) advance: u8,
+    /// Coefficients from where the block stands to behind the last one, or [`Self::RARE`]; the top
+    /// bit says that an end of block follows.
+    advance: u8,
+    /// Bits that it stands for, 0 where there is no whole coefficient; and in the upper half the
+    /// coefficients from where the block stands to the first one.
+    length: u8,
     /// The first and the last coefficient: the same one, or 0, if there are no two.
     ///
-    /// Where only the code of the first coefficient is within the window, the number of its value
-    /// bits and the length of its code; of an entry that knows nothing, 0 and 0.
-    pub(crate) values: [i16; 2],
+    /// Where only the code of the first coefficient is known, the number of its value bits and the
+    /// length of its code; of an entry that knows nothing, 0 and 0.
+    pub(crate) values: [i8; 2],
 }
 
 impl Entry {
     /// Advance of entries without a whole coefficient. It leads out of any block, so that one
     /// comparison finds them as well as blocks that are full.
-    pub(crate) const RARE: u8 = 128;
+    pub(crate) const RARE: u8 = 64;
+    const ENDS: u8 = 0x80;
 
-    const UNKNOWN: Self = Self {
-        length: 0,
-        ends: 0,
-        first: 0,
-        advance: Self::RARE,
-        values: [0; 2],
-    };
+    const UNKNOWN: Self = Self::code(0, 0, 0);
+
+    const fn new(length: u32, run: u32, advance: u32, values: [i8; 2]) -> Self {
+        Self {
+            advance: advance as u8,
+            length: (run << 4 | length) as u8,
+            values,
+        }
+    }
+
+    /// Of a code whose value is not known, or does not fit.
+    const fn code(length: u32, run: u32, size: u32) -> Self {
+        Self::new(0, run, Self::RARE as u32, [size as i8, length as i8])
+    }
+
+    #[inline(always)]
+    pub(crate) fn length(&self) -> u8 {
+        self.length & 15
+    }
+
+    #[inline(always)]
+    pub(crate) fn first(&self) -> u8 {
+        self.length >> 4
+    }
+
+    #[inline(always)]
+    pub(crate) fn advance(&self) -> u8 {
+        self.advance & !Self::ENDS
+    }
+
+    #[inline(always)]
+    pub(crate) fn ends(&self) -> bool {
+        self.advance.cast_signed() < 0
+    }
 }
 
 /// The look-ups of a DC code and the AC code that follows it.
@@ -88,7 +113,7 @@ enum Symbol {
 }
 
 impl Codes {
-    /// Prepares the look-ups; 30 microseconds or so.
+    /// Prepares the look-ups; 60 microseconds or so.
     pub(crate) fn new(dc: Arc<HuffmanTable>, ac: Arc<HuffmanTable>) -> Self {
         const EMPTY: Lookup = Lookup {
             dc: [Entry::UNKNOWN; ENTRIES],
@@ -170,53 +195,35 @@ fn entry(window: u32, first: &[Symbol], after: &[Symbol]) -> Entry {
     };
     let (mut length, run, value) = match first[window as usize] {
         Symbol::Unknown => return Entry::UNKNOWN,
-        Symbol::Code { length, run, size } => {
-            return Entry {
-                first: bytes(run),
-                values: [size as i16, length as i16],
-                ..Entry::UNKNOWN
-            };
-        }
+        Symbol::Code { length, run, size } => return Entry::code(length, run, size),
         // Stands for a zero where the block stands.
         Symbol::End { length } => {
-            return Entry {
-                length: length as u8,
-                ends: 1,
-                first: 0,
-                advance: bytes(1),
-                values: [0; 2],
-            };
+            return Entry::new(length, 0, u32::from(Entry::ENDS) | 1, [0; 2]);
         }
         Symbol::Value { length, run, value } => (length, run, value),
     };
-    let mut entry = Entry {
-        length: 0,
-        ends: 0,
-        first: bytes(run),
-        advance: bytes(run + 1),
-        values: [value as i16; 2],
+    let Ok(small) = i8::try_from(value) else {
+        // A short code can leave room for values that a byte has not.
+        let size = 32 - value.unsigned_abs().leading_zeros();
+        return Entry::code(length - size, run, size);
     };
+    let (mut advance, mut values) = (run + 1, [small; 2]);
     if let Symbol::Value {
         length: more,
         run,
         value,
     } = next(length)
+        && let Ok(second) = i8::try_from(value)
     {
-        entry.advance += bytes(run + 1);
-        entry.values[1] = value as i16;
+        advance += run + 1;
+        values[1] = second;
         length += more;
     }
     if let Symbol::End { length: more } = next(length) {
-        entry.ends = 1;
+        advance |= u32::from(Entry::ENDS);
         length += more;
     }
-    entry.length = length as u8;
-    entry
-}
-
-/// Bytes of so many coefficients.
-fn bytes(coefficients: u32) -> u8 {
-    (size_of::<i16>() as u32 * coefficients) as u8
+    Entry::new(length, run, advance, values)
 }
 
 #[cfg(test)]
@@ -232,7 +239,7 @@ mod tests {
         for (dc, ac) in [(0, 2), (1, 3)] {
             let codes = Codes::new(Arc::clone(&tables[dc]), Arc::clone(&tables[ac]));
             for window in 0..ENTRIES as u32 {
-                let data: Vec<u8> = (u64::from(window) << 52)
+                let data: Vec<u8> = (u64::from(window) << (64 - WINDOW))
                     .to_be_bytes()
                     .into_iter()
                     .chain([0; 24])
@@ -269,45 +276,41 @@ mod tests {
             assert_eq!(*entry, Entry::UNKNOWN);
             return;
         };
-        if entry.advance == Entry::RARE {
-            assert_eq!((entry.length, entry.ends), (0, 0));
+        if entry.advance() == Entry::RARE {
+            assert_eq!((entry.length(), entry.ends()), (0, false));
             if entry.values == [0; 2] {
                 assert!(code_length > WINDOW as usize);
             } else {
-                assert_eq!(u32::from(entry.first), 2 * run);
-                assert_eq!(
-                    entry.values.map(i16::cast_unsigned),
-                    [size as u16, code_length as u16]
-                );
-                assert!(total > WINDOW as usize);
+                assert_eq!(u32::from(entry.first()), run);
+                assert_eq!(entry.values, [size as i8, code_length as i8]);
+                assert!(total > WINDOW as usize || i8::try_from(value).is_err());
             }
             return;
         }
         if ends {
-            assert_eq!((entry.ends, entry.advance, entry.values), (1, 2, [0; 2]));
-            assert_eq!(usize::from(entry.length), total);
+            assert_eq!((entry.ends(), entry.advance()), (true, 1));
+            assert_eq!((entry.first(), entry.values), (0, [0; 2]));
+            assert_eq!(usize::from(entry.length()), total);
             return;
         }
-        assert_eq!(
-            (u32::from(entry.first), entry.values[0]),
-            (2 * run, value as i16)
-        );
+        let first = (u32::from(entry.first()), i32::from(entry.values[0]));
+        assert_eq!(first, (run, value));
         let mut at = run + 1;
-        if u32::from(entry.advance) > 2 * at {
+        if u32::from(entry.advance()) > at {
             let (run, _, value, ends, _, now) = next().unwrap();
             assert!(!ends);
-            assert_eq!(entry.values[1], value as i16);
+            assert_eq!(i32::from(entry.values[1]), value);
             at += run + 1;
             total = now;
         } else {
-            assert_eq!(entry.values[1], value as i16);
+            assert_eq!(entry.values[1], entry.values[0]);
         }
-        assert_eq!(u32::from(entry.advance), 2 * at);
-        if entry.ends == 1 {
+        assert_eq!(u32::from(entry.advance()), at);
+        if entry.ends() {
             let (.., ends, _, now) = next().unwrap();
             assert!(ends);
             total = now;
         }
-        assert_eq!(usize::from(entry.length), total);
+        assert_eq!(usize::from(entry.length()), total);
     }
 }

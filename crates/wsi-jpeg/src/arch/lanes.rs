@@ -212,10 +212,10 @@ unsafe fn refill(r: &mut Registers, bounds: &Bounds<'_>) {
 /// [`WINDOW`] bits are in the buffer.
 #[inline(always)]
 unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
-    // SAFETY: a window has 12 bits, and either half of a look-up as many entries.
+    // SAFETY: a window has 13 bits, and either half of a look-up as many entries.
     let entry = unsafe { &*r.table.add((r.buffer >> (64 - WINDOW)) as usize) };
-    let first = r.at.wrapping_byte_add(entry.first.into());
-    let next = r.at.wrapping_byte_add(entry.advance.into());
+    let first = r.at.wrapping_add(entry.first().into());
+    let next = r.at.wrapping_add(entry.advance().into());
     if (next.addr() ^ r.at.addr()) >= BLOCK_BYTES {
         // SAFETY: as for this function.
         unsafe { rare(r, entry, first, bounds) };
@@ -224,11 +224,11 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
     // SAFETY: `next` lies in the block of `at`, behind it, and `first` is before `next`. Where
     // there is no coefficient this writes a zero to a place that is still zero.
     unsafe {
-        *next.wrapping_sub(1) = entry.values[1];
-        *first = entry.values[0];
+        *next.wrapping_sub(1) = entry.values[1].into();
+        *first = entry.values[0].into();
     }
-    r.buffer <<= entry.length & 63;
-    r.count = r.count.wrapping_sub(entry.length.into());
+    r.buffer <<= entry.length();
+    r.count = r.count.wrapping_sub(entry.length().into());
     let after = next_block(r.at);
     // SAFETY: `after` is the start of a block of the chunk, or its end; there are tables for both.
     let dc = unsafe {
@@ -237,7 +237,7 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
             .wrapping_byte_add(after.addr() / (BLOCK_BYTES / 8))
     };
     let ac = ac_half(r.table);
-    let ends = entry.ends != 0;
+    let ends = entry.ends();
     r.table = select_unpredictable(ends, dc, ac);
     r.at = select_unpredictable(ends, after, next);
 }
@@ -263,7 +263,7 @@ fn ac_half(table: *const Entry) -> *const Entry {
 unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bounds<'_>) {
     let last = next_block(r.at).wrapping_sub(1);
     let [size, code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
-    if entry.advance == Entry::RARE && code != 0 && first < last {
+    if entry.advance() == Entry::RARE && code != 0 && first < last {
         // SAFETY: as for this function.
         unsafe { refill(r, bounds) };
         let value = r.buffer << (code & 63);
@@ -337,7 +337,7 @@ fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     }
 }
 
-/// Steps between two refills: 4 windows of 12 bits are within the 56 that a refill brings.
+/// Steps between two refills: 4 windows of 13 bits are within the 56 that a refill brings.
 const STEPS: usize = 4;
 
 /// Where a lane must look at each step whether it has reached its end: a step ends one block.
