@@ -257,7 +257,7 @@ pub(super) fn factors(low: i32, high: i32) -> __m512i {
 /// Products of pairs, summed and added to `sum`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 #[inline]
-fn multiply_add(mut sum: __m512i, pairs: __m512i, low: i32, high: i32) -> __m512i {
+pub(super) fn multiply_add(mut sum: __m512i, pairs: __m512i, low: i32, high: i32) -> __m512i {
     let factors = factors(low, high);
     // SAFETY: registers only. Compilers make two instructions of the intrinsic.
     unsafe {

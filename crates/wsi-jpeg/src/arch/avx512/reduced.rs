@@ -2,7 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::idct::{COLUMNS_EVEN, COLUMNS_ODD, Operands, factors, load_words, pack, pair};
+use super::idct::{
+    COLUMNS_EVEN, COLUMNS_ODD, Operands, factors, load_words, multiply_add, pack, pair,
+};
 
 /// Both passes to 4 x 4 samples: row by row, the two blocks in the two lowest lanes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -27,7 +29,7 @@ pub(super) fn four(input: &Operands) -> __m512i {
 /// One pass of the transform to 4 samples, before the shift.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn pass_4(x: &Operands, half: __m512i) -> [__m512i; 4] {
-    let dot = |sum, pairs, low, high| _mm512_dpwssd_epi32(sum, pairs, factors(low, high));
+    let dot = |sum, pairs, low, high| multiply_add(sum, pairs, low, high);
     let e = dot(half, x.p04, 16384, 0);
     let sum = dot(e, x.p26, 15137, -6270);
     let difference = dot(e, x.p26, -15137, 6270);
