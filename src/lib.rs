@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | always | [`wsi_core`] | geometry, pixels, errors, limits, [`Slide`] |
 //! | `pure` (default) | [`wsi_pure`] | reading slides and TIFF files in pure Rust |
+//! | `openslide` | `wsi_openslide` | the OpenSlide library, loaded at run time, for what `pure` does not read |
 //! | `tiling` (default) | [`wsi_tiling`] | masks, tile selection, writing tiles |
 //!
 //! # What is read
@@ -41,6 +42,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use wsi_core::*;
+#[cfg(feature = "openslide")]
+pub use wsi_openslide as openslide;
 #[cfg(feature = "pure")]
 pub use wsi_pure as pure;
 #[cfg(feature = "tiling")]
@@ -67,12 +70,15 @@ pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Slide>
     Slide::open_with(&default_drivers(), path, options)
 }
 
-/// The backends of this build, in the order in which they are asked.
+/// The backends of this build, in the order in which they are asked: `pure` first, then `openslide`
+/// for what `pure` does not read or shows as pages only.
 #[must_use]
 pub fn default_drivers() -> Vec<Arc<dyn Driver>> {
     vec![
         #[cfg(feature = "pure")]
         Arc::new(wsi_pure::PureDriver::new()),
+        #[cfg(feature = "openslide")]
+        Arc::new(wsi_openslide::OpenSlideDriver::new()),
     ]
 }
 

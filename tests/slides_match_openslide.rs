@@ -15,7 +15,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use wsi::pure::PureDriver;
 use wsi::{Driver, ErrorKind, Image, OpenOptions, PixelFormat, Rect, Region, Slide};
 
@@ -53,13 +52,6 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("wsi/rio-tiler__green_nostats.tif", CUT_GRAY16),
     ("wsi/synth-channels.ome.tif", CUT_GRAY16),
 ];
-
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
 
 /// The pixels as OpenSlide gives them: blue, green, red, alpha, colours multiplied with alpha.
 fn premultiplied_bgra(rgba: &[u8]) -> Vec<u8> {
@@ -113,7 +105,7 @@ fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<St
         text.extend([name, b"=", value, b"\n"].concat());
     }
     match truth["properties_sha256"].as_str() {
-        Some(digest) if digest != hex(&text) => {
+        Some(digest) if digest != support::hex(&text) => {
             let quickhash = properties.get("openslide.quickhash-1");
             let same_hash = quickhash.as_deref() == truth["quickhash-1"].as_str();
             wrong.push(format!(
@@ -143,7 +135,7 @@ fn compare(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<St
                     PixelFormat::RGBA8 => premultiplied_bgra(ours.as_bytes()),
                     format => panic!("an associated image of {format}"),
                 };
-                let answer = serde_json::json!([size.width, size.height, hex(alpha)]);
+                let answer = serde_json::json!([size.width, size.height, support::hex(alpha)]);
                 match answer == *image {
                     true => counts.add("associated images equal"),
                     false => wrong.push(format!("associated image {name}: {answer}, not {image}")),
@@ -241,7 +233,7 @@ fn compare_pieces(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut
             return;
         }
     }
-    match hex(premultiplied_bgra(image.as_bytes())) == digest {
+    match support::hex(premultiplied_bgra(image.as_bytes())) == digest {
         true => counts.add("JPEG regions equal in pieces"),
         false => wrong.push(format!("region {truth} differs in pieces")),
     }
@@ -280,7 +272,7 @@ fn asked(truth: &Value) -> Asked {
 fn compare_region(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut Vec<String>) {
     let Asked { region, digest } = asked(truth);
     match slide.read_region_as(&region, PixelFormat::RGBA8) {
-        Ok(image) if digest == Some(hex(premultiplied_bgra(image.as_bytes()))) => {
+        Ok(image) if digest == Some(support::hex(premultiplied_bgra(image.as_bytes()))) => {
             counts.add("regions equal");
         }
         Ok(_) if digest.is_none() => counts.add("regions read where OpenSlide fails"),

@@ -16,6 +16,15 @@ pub(crate) fn slides() -> Option<PathBuf> {
     found.then_some(folder)
 }
 
+/// The SHA-256 of some bytes, as the answers have it.
+#[allow(dead_code, reason = "not every test compares pixels")]
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
+    sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(bytes))
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// One of the oracles' answers.
 #[allow(dead_code, reason = "not every test asks the oracles")]
 pub(crate) fn truth(folder: &Path, name: &str) -> serde_json::Value {

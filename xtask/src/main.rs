@@ -12,6 +12,7 @@
     reason = "samples, labels and places whose ranges the line itself shows; no file is trusted"
 )]
 
+mod bindgen;
 mod bundled_mask;
 mod ci;
 mod fixtures;
@@ -45,6 +46,12 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Make wsi-openslide's bindings of the header beside them; needs libclang, or pip to get it.
+    Bindgen {
+        /// Only say whether they are in step with the header.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check that the crates import each other only as ARCHITECTURE.md allows.
     Layers,
     /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
@@ -61,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Command::BundledMask { out } => {
             bundled_mask::run(&out.unwrap_or_else(bundled_mask::default_path))
         }
+        Command::Bindgen { check } => bindgen::run(check),
         Command::Layers => layers::run(),
         Command::Turbo => turbo::run(),
         Command::Ci => ci::run(),

@@ -8,10 +8,12 @@
 //!       |<-------------- stride ----------------------->|
 //! ```
 
+mod alpha;
 mod format;
 mod image;
 mod view;
 
+pub use alpha::{over, straight};
 pub use format::{Channels, PixelFormat, SampleType};
 pub use image::{Image, Sample};
 pub use view::PixelsMut;

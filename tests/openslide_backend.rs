@@ -1,0 +1,228 @@
+//! The backend `openslide`: keeps the promises of every source, answers as the library does, and
+//! goes on after errors.
+//!
+//! They need the library: the one that `WSI_OPENSLIDE_LIBRARY` names, or the system's. Without one
+//! they print SKIP. With 4.0.1 the answers are those of `truth/openslide.json`.
+
+#![cfg(feature = "openslide")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test: it says what it found, and stops where the answers are not as described"
+)]
+
+use std::path::{Path, PathBuf};
+
+use wsi::openslide::OpenSlideDriver;
+use wsi::{Driver, ErrorKind, OpenOptions, PixelFormat, Probe, Region, Slide, conformance};
+
+mod support;
+
+/// A driver whose library is there.
+fn driver() -> Option<OpenSlideDriver> {
+    let driver = OpenSlideDriver::new();
+    match driver.version() {
+        Ok(version) => {
+            println!("OpenSlide {version}");
+            Some(driver)
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::BackendUnavailable);
+            println!("SKIP: {error}");
+            None
+        }
+    }
+}
+
+fn open(driver: &OpenSlideDriver, path: &Path) -> wsi::Result<Slide> {
+    let source = driver.open(path, &OpenOptions::default())?;
+    Ok(Slide::new(source, path))
+}
+
+fn bundled() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/CMU-1-Small-Region.svs")
+}
+
+/// Every slide that both read, levels of whole downsamples alone: only those does OpenSlide read in
+/// pixels of the level.
+#[test]
+fn slides_keep_every_promise() {
+    let Some(driver) = driver() else {
+        return;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = [
+        "target/fixtures/slide_a.tiff",
+        "target/fixtures/slide_b.tiff",
+    ];
+    for path in made
+        .map(|name| root.join(name))
+        .into_iter()
+        .chain([bundled()])
+    {
+        if !path.exists() {
+            println!(
+                "SKIP: no {} (`cargo xtask fixtures` makes it)",
+                path.display()
+            );
+            continue;
+        }
+        let slide = open(&driver, &path).unwrap();
+        assert!(slide.info().caveats.is_empty(), "{}", path.display());
+        if let Err(broken) = conformance::check(&slide) {
+            panic!("{}: {broken}", path.display());
+        }
+        println!("{} keeps every promise", path.display());
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_and_one_that_is_no_slide() {
+    let Some(driver) = driver() else {
+        return;
+    };
+    let missing = driver.probe(Path::new("no such slide.svs")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Io);
+    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    assert!(matches!(driver.probe(&text).unwrap(), Probe::No { .. }));
+    let error = open(&driver, &text).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotRecognised);
+    assert_eq!(error.path(), Some(text.as_path()));
+}
+
+/// A tile that cannot be decoded fails the reads that need it, and no others, though an error sticks
+/// to OpenSlide's handle.
+#[test]
+fn a_damaged_tile_fails_alone() {
+    let Some(driver) = driver() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged ü.svs");
+    let mut bytes = std::fs::read(bundled()).unwrap();
+    let pure = wsi::open(bundled()).unwrap();
+    let mut tile = Vec::new();
+    let index = wsi::source::TileIndex {
+        level: 0,
+        plane: wsi::Plane(0),
+        column: 1,
+        row: 1,
+    };
+    let tiles = pure.encoded_tiles().unwrap();
+    assert!(tiles.read_tile(index, &mut tile).unwrap());
+    let at = bytes
+        .windows(tile.len())
+        .position(|window| window == tile)
+        .unwrap();
+    bytes[at..at + tile.len()].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let slide = open(&driver, &path).unwrap();
+    let good = Region::level0(0, (0, 0), (240, 240));
+    let bad = Region::level0(0, (240, 240), (240, 240));
+    let expected = pure.read_region_as(&good, PixelFormat::RGBA8).unwrap();
+    let read_good = || slide.read_region(&good).unwrap();
+    assert!(read_good() == expected);
+    for _ in 0..2 {
+        let error = slide.read_region(&bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.path(), Some(path.as_path()));
+        assert!(read_good() == expected);
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (slide, expected, good, bad) = (&slide, &expected, &good, &bad);
+            scope.spawn(move || {
+                for step in 0..20 {
+                    match (thread + step) % 4 {
+                        0 => assert!(slide.read_region(bad).is_err()),
+                        _ => assert!(slide.read_region(good).unwrap() == *expected),
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Levels, vendors and pixels are those that OpenSlide 4.0.1 gave to another caller.
+#[test]
+fn answers_are_the_library_s() {
+    let (Some(driver), Some(folder)) = (driver(), support::slides()) else {
+        return;
+    };
+    if driver.version().unwrap() != "4.0.1" {
+        println!("SKIP: the answers are those of OpenSlide 4.0.1");
+        return;
+    }
+    let truth = support::truth(&folder, "openslide.json");
+    let (mut slides, mut equal, mut translucent, mut failing) = (0, 0, 0, 0);
+    for (name, truth) in truth["files"].as_object().unwrap() {
+        let opened = open(&driver, &folder.join(name));
+        if truth["ok"] != true {
+            assert!(opened.is_err(), "{name} opens");
+            continue;
+        }
+        let slide = opened.unwrap();
+        slides += 1;
+        let levels: Vec<serde_json::Value> = slide
+            .pyramid()
+            .levels()
+            .iter()
+            .map(|level| serde_json::json!([level.size.width, level.size.height]))
+            .collect();
+        assert_eq!(serde_json::Value::from(levels), truth["levels"], "{name}");
+        assert_eq!(
+            slide.info().format,
+            truth["vendor"].as_str().unwrap(),
+            "{name}"
+        );
+        for asked in truth["regions"].as_array().into_iter().flatten() {
+            let number = |index: usize| asked[index].as_i64().unwrap();
+            let side = |index: usize| u32::try_from(number(index)).unwrap();
+            let level = usize::try_from(number(2)).unwrap();
+            let region = Region::level0(level, (number(0), number(1)), (side(3), side(4)));
+            let digest = asked[5].as_str().unwrap();
+            match slide.read_region(&region) {
+                Err(_) => {
+                    assert_ne!(digest.len(), 64, "{name}: {asked}");
+                    failing += 1;
+                }
+                Ok(image) => {
+                    let pixels = image.as_bytes().chunks_exact(4);
+                    let words = pixels.clone().flat_map(|p| [p[2], p[1], p[0], p[3]]);
+                    // Straight colour cannot be multiplied again without loss.
+                    if pixels.clone().any(|p| !matches!(p[3], 0 | 255)) {
+                        translucent += 1;
+                    } else {
+                        assert_eq!(
+                            support::hex(words.collect::<Vec<_>>()),
+                            digest,
+                            "{name}: {asked}"
+                        );
+                        equal += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{slides} slides; {equal} regions equal, {translucent} with translucent pixels not compared, \
+         {failing} failing in both"
+    );
+    assert!(equal > 500);
+}
+
+#[test]
+fn slides_share_a_cache() {
+    let Some(driver) = driver() else {
+        return;
+    };
+    let driver = driver.with_cache_bytes(1 << 20);
+    let region = Region::level0(0, (100, 100), (700, 500));
+    let [one, other] = [(); 2].map(|()| open(&driver, &bundled()).unwrap());
+    assert!(one.read_region(&region).unwrap() == other.read_region(&region).unwrap());
+    drop(one);
+    drop(driver);
+    assert!(other.read_region(&region).is_ok());
+}
