@@ -21,7 +21,6 @@
 //! | `library` | which file the library is, and loading it once |
 //! | `driver` | recognises and opens files |
 //! | `source` | one open slide; opened anew after an error |
-//! | `pixels` | OpenSlide's words to RGB and RGBA |
 //! | `ffi` | all of the unsafe code: bindings, and the safe handle around them |
 //!
 //! To link OpenSlide when building instead, set `RUSTFLAGS="--cfg wsi_openslide_link"`: the crate
@@ -32,7 +31,6 @@
 mod driver;
 mod ffi;
 mod library;
-mod pixels;
 mod source;
 
 pub use driver::OpenSlideDriver;

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wsi_core::pixels::FromPremultiplied;
 use wsi_core::source::AssociatedImage;
 use wsi_core::{
     Error, ErrorKind, Fill, Image, Level, Limits, Mpp, Origin, PixelFormat, PixelsMut, Point,
@@ -11,7 +12,6 @@ use wsi_core::{
 
 use crate::driver::vendor_name;
 use crate::ffi::{Api, Cache, Handle};
-use crate::pixels;
 
 /// Columns and rows that one call of OpenSlide reads: the blocks that it cuts regions into itself
 /// (`openslide_read_region`), so that cutting along them changes no pixel.
@@ -170,7 +170,7 @@ impl SlideSource for OpenSlideSource {
     }
 
     fn read_region(&self, region: &Region, mut out: PixelsMut<'_>) -> Result<()> {
-        pixels::check(out.format())?;
+        let writer = FromPremultiplied::new(out.format(), region.fill)?;
         let level = self.info.pyramid.level(region.level)?;
         let number = i32::try_from(region.level)
             .map_err(|_| Error::invalid(format!("level {}", region.level)))?;
@@ -195,7 +195,7 @@ impl SlideSource for OpenSlideSource {
                     handle.read_region(&mut words, (left, top), number, (width, height));
                     Ok(())
                 })?;
-                pixels::convert(&words, &mut out, region.fill)?;
+                write(&words, &mut out, writer);
             }
         }
         Ok(())
@@ -230,12 +230,25 @@ impl SlideSource for OpenSlideSource {
             read.ok_or_else(|| Error::corrupt(format!("associated image `{name}` has changed")))
         })?;
         let mut image = Image::zeroed(size, PixelFormat::RGBA8)?;
-        pixels::convert(&words, &mut image.pixels_mut(), Fill::Default)?;
+        let writer = FromPremultiplied::new(image.format(), Fill::Default)?;
+        write(&words, &mut image.pixels_mut(), writer);
         Ok(image)
     }
 
     fn icc_profile(&self) -> Result<Option<Vec<u8>>> {
         self.call(|handle| Ok(handle.icc_profile()))
+    }
+}
+
+/// Writes OpenSlide's words (alpha in the upper byte, then red, green, blue), row by row.
+fn write(words: &[u32], out: &mut PixelsMut<'_>, writer: FromPremultiplied) {
+    let width = out.size().width.max(1) as usize;
+    for (y, words) in (0..out.size().height).zip(words.chunks_exact(width)) {
+        let pixels = words.iter().map(|word| {
+            let [alpha, red, green, blue] = word.to_be_bytes();
+            [red, green, blue, alpha]
+        });
+        writer.write(pixels, out.row_mut(y));
     }
 }
 

@@ -55,8 +55,15 @@ struct Alpha {
     wide: bool,
     /// The largest value.
     max: u16,
-    /// Whether colour is stored multiplied with it.
-    associated: bool,
+    /// What colour needs, as it is stored, to be straight or multiplied with alpha.
+    colour: AlphaColour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum AlphaColour {
+    Keep,
+    Multiply,
+    Divide,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +112,33 @@ impl Conversion {
             colour,
             pixel_bytes,
             target,
+        })
+    }
+
+    /// The conversion to RGBA whose colour is multiplied with alpha, as OpenSlide blends it.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no such conversion.
+    pub(crate) fn premultiplied(storage: &Storage) -> Result<Self> {
+        let from = storage.pixel_format();
+        let colour = Colour::new(storage, from).ok_or_else(|| {
+            Error::unsupported(format!("colour from {}", describe(storage, from)))
+        })?;
+        let is_gray = matches!(colour, Colour::Gray8(_) | Colour::Gray16 { .. });
+        let alpha = alpha(storage, from, is_gray).map(|alpha| Alpha {
+            colour: match alpha.colour {
+                AlphaColour::Divide => AlphaColour::Keep,
+                // libtiff takes gray as stored whatever its alpha.
+                AlphaColour::Keep if is_gray => AlphaColour::Keep,
+                _ => AlphaColour::Multiply,
+            },
+            ..alpha
+        });
+        Ok(Self {
+            alpha,
+            colour,
+            pixel_bytes: from.bytes_per_pixel(),
+            target: Target::Rgba,
         })
     }
 
@@ -256,7 +290,10 @@ fn alpha(storage: &Storage, from: PixelFormat, is_gray: bool) -> Option<Alpha> {
         wide: bytes == 2,
         max: u16::MAX >> (16 - storage.bits_per_sample.min(16)),
         // libtiff takes gray as stored whatever its alpha.
-        associated: associated && !is_gray,
+        colour: match associated && !is_gray {
+            true => AlphaColour::Divide,
+            false => AlphaColour::Keep,
+        },
     })
 }
 
@@ -268,11 +305,13 @@ impl Alpha {
             (false, Some(&[value, ..])) => ratio(value.into(), 255, self.max),
             _ => 255,
         };
-        match (self.associated, alpha) {
-            (false, _) | (true, 255) => (rgb, alpha),
-            (true, 0) => ([0; 3], 0),
-            (true, _) => (rgb.map(|c| ratio(c.into(), 255, alpha.into())), alpha),
-        }
+        let colour = match (self.colour, alpha) {
+            (AlphaColour::Keep, _) | (_, 255) => rgb,
+            (_, 0) => [0; 3],
+            (AlphaColour::Divide, _) => rgb.map(|c| ratio(c.into(), 255, alpha.into())),
+            (AlphaColour::Multiply, _) => rgb.map(|c| multiplied(c, alpha)),
+        };
+        (colour, alpha)
     }
 }
 
@@ -280,6 +319,12 @@ impl Alpha {
 #[inline(always)]
 fn ratio(a: u16, b: u16, c: u16) -> u8 {
     u8::try_from(u32::from(a) * u32::from(b) / u32::from(c.max(1))).unwrap_or(u8::MAX)
+}
+
+/// Colour times alpha, rounded: libtiff's `UaToAa`.
+#[inline(always)]
+fn multiplied(colour: u8, alpha: u8) -> u8 {
+    u8::try_from((u16::from(colour) * u16::from(alpha) + 127) / 255).unwrap_or(u8::MAX)
 }
 
 /// 16 bits to 8, rounded: libtiff's `Bitdepth16To8`.
@@ -521,6 +566,23 @@ mod tests {
             converted(&five, PixelFormat::RGBA8, &[1, 2, 3, 4, 5]),
             [1, 2, 3, 4]
         );
+    }
+
+    #[test]
+    fn alpha_can_be_multiplied_in() {
+        let native = [100, 50, 200, 100];
+        for (extra, expected) in [(2, [39, 20, 78, 100]), (1, native)] {
+            let page = storage(photometric::RGB, 8, 4, &[extra]);
+            let mut out = [0; 4];
+            let conversion = Conversion::premultiplied(&page).unwrap();
+            conversion.convert_row(&native, &mut out);
+            assert_eq!(out, expected);
+        }
+        let mut out = [0; 4];
+        let gray = storage(photometric::MIN_IS_BLACK, 8, 2, &[2]);
+        let conversion = Conversion::premultiplied(&gray).unwrap();
+        conversion.convert_row(&[9, 3], &mut out);
+        assert_eq!(out, [9, 9, 9, 3]);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blend;
 mod cache;
 mod codec;
 mod color;

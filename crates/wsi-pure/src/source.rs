@@ -2,18 +2,25 @@
 
 use std::sync::{Arc, OnceLock};
 
+use wsi_core::geometry::Placement;
+use wsi_core::pixels::FromPremultiplied;
 use wsi_core::source::{AssociatedImage, TileIndex};
 use wsi_core::{
-    Channels, Damage, EncodedTiles, Error, Fill, Image, Level, PixelFormat, PixelsMut, Plane,
-    Point, Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
+    Channels, Damage, EncodedTiles, Error, Fill, Image, PixelFormat, PixelsMut, Plane, Point,
+    Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
     TileLayout,
 };
 
+use crate::blend::Blend;
 use crate::cache::TileCache;
 use crate::properties;
 use crate::reader::PageReader;
 use crate::tiff::{TiffFile, tag};
 use crate::vendor::Layout;
+
+/// Rows of a region between pixels that are read at a time: as many as a stored tile commonly has,
+/// so that memory is bounded and few tiles are met twice.
+const BLENDED_ROWS: u32 = 512;
 
 /// An open slide.
 pub(crate) struct TiffSlide {
@@ -131,6 +138,48 @@ impl TiffSlide {
         Ok(())
     }
 
+    /// Reads a part of a region that starts between pixels.
+    fn read_between(
+        &self,
+        region: &Region,
+        placement: &Placement,
+        mut out: PixelsMut<'_>,
+    ) -> Result<()> {
+        let reader = self.reader(region.level, region.plane)?;
+        let writer = FromPremultiplied::new(out.format(), region.fill)?;
+        let orientation = self.layout.orientation;
+        let chunk = orientation.shown_size(reader.page().chunk_size());
+        let blend = Blend::new(placement, chunk);
+        let Size { width, height } = out.size();
+        let mut row = vec![0; width as usize * PixelFormat::RGBA8.bytes_per_pixel()];
+        for top in (0..height).step_by(BLENDED_ROWS as usize) {
+            let rows = BLENDED_ROWS.min(height - top);
+            let source = blend.source(top, Size::new(width, rows));
+            self.check_missing(reader, region.level, source)?;
+            let pixels = self.read_premultiplied(reader, source)?;
+            for y in top..top + rows {
+                let (upper, lower) = (pixels.row(y - top), pixels.row(y - top + 1));
+                blend.row(y, upper, lower, &mut row);
+                writer.write(row.as_chunks().0.iter().copied(), out.row_mut(y));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a rectangle of the shown picture in RGBA whose colour is multiplied with alpha.
+    fn read_premultiplied(&self, reader: &PageReader, shown: Rect) -> Result<Image> {
+        let orientation = self.layout.orientation;
+        let stored = orientation.stored_rect(shown, reader.size());
+        let mut image = Image::zeroed(stored.size, PixelFormat::RGBA8)?;
+        reader.read_premultiplied(stored.origin, image.pixels_mut())?;
+        if orientation.is_upright() {
+            return Ok(image);
+        }
+        let mut turned = Image::zeroed(shown.size, PixelFormat::RGBA8)?;
+        orientation.turn(&image, &mut turned.pixels_mut());
+        Ok(turned)
+    }
+
     /// Refuses to show nothing where Aperio's coarser levels borrow from finer ones.
     fn check_missing(&self, reader: &PageReader, level: usize, rect: Rect) -> Result<()> {
         if level == 0 || !self.layout.borrows_missing_tiles {
@@ -173,19 +222,15 @@ impl SlideSource for TiffSlide {
             out.fill(region.fill);
         }
         for placement in placements {
-            let origin = placement
-                .aligned()
-                .ok_or_else(|| between_pixels(region, level))?;
             let target = placement.target;
-            self.check_missing(
-                reader,
-                region.level,
-                Rect {
-                    origin,
-                    size: target.size,
-                },
-            )?;
-            self.read_shown(reader, origin, out.part_mut(target), region.fill)?;
+            let out = out.part_mut(target);
+            let Some(origin) = placement.aligned() else {
+                self.read_between(region, &placement, out)?;
+                continue;
+            };
+            let size = target.size;
+            self.check_missing(reader, region.level, Rect { origin, size })?;
+            self.read_shown(reader, origin, out, region.fill)?;
         }
         Ok(())
     }
@@ -287,15 +332,4 @@ fn tile(reader: &PageReader, layout: &Layout) -> Option<Size> {
 /// Whether a read of this format is blended between pixels: 8-bit colour alone.
 fn is_blended(format: PixelFormat) -> bool {
     format.sample == SampleType::U8 && matches!(format.channels, Channels::Rgb | Channels::Rgba)
-}
-
-fn between_pixels(region: &Region, level: &Level) -> Error {
-    let Point { x, y } = match region.origin {
-        wsi_core::Origin::Level0(point) | wsi_core::Origin::Level(point) => point,
-    };
-    Error::unsupported(format!(
-        "level-0 origin ({x}, {y}) falls between the pixels of a level of downsample {}; \
-         read from a pixel of the level itself (`Region::at_level`)",
-        level.downsample
-    ))
 }

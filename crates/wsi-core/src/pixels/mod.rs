@@ -13,7 +13,7 @@ mod format;
 mod image;
 mod view;
 
-pub use alpha::{over, straight};
+pub use alpha::{FromPremultiplied, over, straight};
 pub use format::{Channels, PixelFormat, SampleType};
 pub use image::{Image, Sample};
 pub use view::PixelsMut;

@@ -117,11 +117,28 @@ impl PageReader {
     /// `Unsupported` if there is no conversion to that format; `Io`, `Corrupt` or `LimitExceeded`
     /// of a tile that cannot be read or decoded, with its column and row. What is wrong with a part of
     /// a tile that the read does not need may stay unnoticed, see [`Damage::Refuse`].
-    pub fn read_rect(&self, origin: Point, mut out: PixelsMut<'_>, fill: Fill) -> Result<()> {
+    pub fn read_rect(&self, origin: Point, out: PixelsMut<'_>, fill: Fill) -> Result<()> {
         let conversion = match out.format() == self.format() {
             true => None,
             false => Some(Conversion::new(self.page.storage(), out.format())?),
         };
+        self.read_converted(origin, out, fill, conversion.as_ref())
+    }
+
+    /// Reads a rectangle as [`read_rect`](Self::read_rect) does, in RGBA whose colour is multiplied
+    /// with alpha. What lies outside, or in a tile that is left out, is transparent.
+    pub(crate) fn read_premultiplied(&self, origin: Point, out: PixelsMut<'_>) -> Result<()> {
+        let conversion = Conversion::premultiplied(self.page.storage())?;
+        self.read_converted(origin, out, Fill::Color([0; 4]), Some(&conversion))
+    }
+
+    fn read_converted(
+        &self,
+        origin: Point,
+        mut out: PixelsMut<'_>,
+        fill: Fill,
+        conversion: Option<&Conversion>,
+    ) -> Result<()> {
         let wanted = Rect {
             origin,
             size: out.size(),
@@ -136,7 +153,7 @@ impl PageReader {
         );
         out.fill_outside(Some(target), fill);
         let cells = cells::cut(&self.page, inside, out.part_mut(target));
-        Job::new(self, conversion.as_ref(), fill).read(cells)
+        Job::new(self, conversion, fill).read(cells)
     }
 
     fn limits(&self) -> &Limits {
