@@ -1,9 +1,9 @@
 //! Levels, properties, associated images and pixels of Aperio and generic TIFF slides are
 //! OpenSlide 4.0.1's.
 //!
-//! The answers stand in `truth/openslide.json` beside the slides. A level-0 region that falls
-//! between pixels is refused, and counted here. Regions of pixels are read in one piece and, with
-//! caches of several sizes, in many, so that parts of tiles, row indexes and cached tiles come in.
+//! The answers stand in `truth/openslide.json` beside the slides. Regions that start on a pixel are
+//! read in one piece and, with caches of several sizes, in many, so that parts of tiles, row indexes
+//! and cached tiles come in.
 
 #![allow(
     clippy::print_stdout,
@@ -62,6 +62,12 @@ fn premultiplied_bgra(rgba: &[u8]) -> Vec<u8> {
             [times(pixel[2]), times(pixel[1]), times(pixel[0]), pixel[3]]
         })
         .collect()
+}
+
+/// Whether there are pixels from which OpenSlide's cannot be made again: ours are divided by alpha.
+fn is_translucent(image: &Image) -> bool {
+    let pixels = image.as_bytes().as_chunks::<4>().0;
+    pixels.iter().any(|pixel| !matches!(pixel[3], 0 | 255))
 }
 
 #[derive(Default)]
@@ -276,6 +282,10 @@ fn compare_region(slide: &Slide, truth: &Value, counts: &mut Counts, wrong: &mut
             counts.add("regions equal");
         }
         Ok(_) if digest.is_none() => counts.add("regions read where OpenSlide fails"),
+        Ok(image) if is_translucent(&image) && corner(slide, truth).is_none() => {
+            counts
+                .add("regions between pixels with translucent edges: left to `cargo xtask agree`");
+        }
         Ok(_) => wrong.push(format!("region {truth} differs")),
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             counts.add(format!(

@@ -12,6 +12,7 @@
     reason = "samples, labels and places whose ranges the line itself shows; no file is trusted"
 )]
 
+mod agree;
 mod bindgen;
 mod bundled_mask;
 mod ci;
@@ -46,6 +47,18 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Hold regions of wsi-pure against OpenSlide's; needs the library, best built with --release.
+    Agree {
+        /// How many regions, at least.
+        #[arg(long, default_value_t = 5000)]
+        regions: u64,
+        /// What the random numbers start from.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder of test slides: by default WSI_TEST_SLIDES or ../shared/slides.
+        #[arg(long)]
+        slides: Option<PathBuf>,
+    },
     /// Make wsi-openslide's bindings of the header beside them; needs libclang, or pip to get it.
     Bindgen {
         /// Only say whether they are in step with the header.
@@ -68,6 +81,11 @@ fn main() -> anyhow::Result<()> {
         Command::BundledMask { out } => {
             bundled_mask::run(&out.unwrap_or_else(bundled_mask::default_path))
         }
+        Command::Agree {
+            regions,
+            seed,
+            slides,
+        } => agree::run(regions, seed, slides),
         Command::Bindgen { check } => bindgen::run(check),
         Command::Layers => layers::run(),
         Command::Turbo => turbo::run(),
