@@ -47,7 +47,7 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Hold regions of wsi-pure against OpenSlide's; needs the library, best built with --release.
+    /// Hold regions of `wsi-pure` against `OpenSlide`'s; needs the library, best built with --release.
     Agree {
         /// How many regions, at least.
         #[arg(long, default_value_t = 5000)]
@@ -55,11 +55,11 @@ enum Command {
         /// What the random numbers start from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// The folder of test slides: by default WSI_TEST_SLIDES or ../shared/slides.
+        /// The folder of test slides: by default `WSI_TEST_SLIDES` or ../shared/slides.
         #[arg(long)]
         slides: Option<PathBuf>,
     },
-    /// Make wsi-openslide's bindings of the header beside them; needs libclang, or pip to get it.
+    /// Make `wsi-openslide`'s bindings of the header beside them; needs libclang, or pip to get it.
     Bindgen {
         /// Only say whether they are in step with the header.
         #[arg(long)]

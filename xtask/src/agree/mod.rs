@@ -244,7 +244,7 @@ fn random_region(slide: &Slide, random: &mut Random) -> Region {
     Region::level0(index, origin, size)
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers from the same seed.
+/// `SplitMix64` (Steele, Lea, Flood 2014): the same numbers from the same seed.
 struct Random(u64);
 
 impl Random {
