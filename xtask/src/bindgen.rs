@@ -63,6 +63,7 @@ fn libclang_of_pypi() -> anyhow::Result<PathBuf> {
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            "--root-user-action=ignore",
         ])
         .args(["--no-deps", LIBCLANG, "--target"])
         .arg(&folder);

@@ -19,6 +19,7 @@ mod ci;
 mod fixtures;
 mod layers;
 mod turbo;
+mod valgrind;
 mod workspace;
 
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ enum Command {
     Layers,
     /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
     Turbo,
+    /// Run the tests of the OpenSlide backend under valgrind; needs it and the library.
+    Valgrind,
     /// Run .ci/run.
     Ci,
 }
@@ -89,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bindgen { check } => bindgen::run(check),
         Command::Layers => layers::run(),
         Command::Turbo => turbo::run(),
+        Command::Valgrind => valgrind::run(),
         Command::Ci => ci::run(),
     }
 }

@@ -40,9 +40,9 @@ pub(crate) fn find(explicit: Option<&Path>) -> Result<&'static Api> {
     if let Some(path) = explicit {
         return load(path.as_os_str()).map_err(|why| unavailable(&format!("it was named: {why}")));
     }
-    #[cfg(all(wsi_openslide_link, unix))]
-    return load_by(OsStr::new("(linked)"), |_| Api::linked()).map_err(|why| unavailable(&why));
-    #[cfg(not(all(wsi_openslide_link, unix)))]
+    if let Some(linked) = Api::linked() {
+        return load_by(OsStr::new("(linked)"), |_| linked).map_err(|why| unavailable(&why));
+    }
     match std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
         Some(path) => load(&path)
             .map_err(|why| unavailable(&format!("{VARIABLE} is {}: {why}", path.display()))),

@@ -42,13 +42,21 @@ impl Api {
         Self::of(library.map_err(|error| error.to_string())?)
     }
 
-    /// The library that this program was linked with.
-    #[cfg(all(wsi_openslide_link, unix))]
-    pub(crate) fn linked() -> Result<Self, String> {
-        // The linker keeps a library only if something of it is used.
-        let keep: unsafe extern "C" fn() -> *const c_char = openslide_sys::openslide_get_version;
-        std::hint::black_box(keep);
-        Self::of(libloading::os::unix::Library::this().into())
+    /// The library that this program was linked with; `None` if it was not.
+    pub(crate) fn linked() -> Option<Result<Self, String>> {
+        #[cfg(all(wsi_openslide_link, unix))]
+        {
+            // The linker keeps a library only if something of it is used.
+            std::hint::black_box(
+                openslide_sys::sys::openslide_get_version
+                    as unsafe extern "C" fn() -> *const c_char,
+            );
+            Some(Self::of(libloading::os::unix::Library::this().into()))
+        }
+        #[cfg(not(all(wsi_openslide_link, unix)))]
+        {
+            None
+        }
     }
 
     fn of(library: libloading::Library) -> Result<Self, String> {
