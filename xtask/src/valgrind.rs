@@ -9,8 +9,12 @@ use crate::workspace;
 /// Runs `tests/openslide_backend.rs`, but for the suite that takes hours there.
 pub(crate) fn run() -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let runner =
-        "valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite";
+    let suppressions = workspace::root().join("xtask/src/valgrind.supp");
+    let runner = format!(
+        "valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+         --errors-for-leak-kinds=definite --suppressions={}",
+        suppressions.display()
+    );
     let status = Command::new(cargo)
         .args([
             "test",
