@@ -81,19 +81,39 @@ impl Blend {
 
     /// Pixels whose neighbours all lie in one tile: nothing has been painted there before.
     fn within_tiles(&self, upper: &[[u8; 4]], lower: &[[u8; 4]], out: &mut [[u8; 4]]) {
-        let length = out.len().min(upper.len() - 1).min(lower.len() - 1);
-        let (left, right) = (&upper[..length], &upper[1..][..length]);
-        let (lower_left, lower_right) = (&lower[..length], &lower[1..][..length]);
-        let [tl, tr, bl, br] = self.weights;
-        for (index, out) in out[..length].iter_mut().enumerate() {
-            for (channel, out) in out.iter_mut().enumerate() {
-                let sum = to_unit(left[index][channel]) * tl
-                    + to_unit(right[index][channel]) * tr
-                    + to_unit(lower_left[index][channel]) * bl
-                    + to_unit(lower_right[index][channel]) * br;
-                *out = to_byte(sum);
+        // As samples in groups, which compilers take at once.
+        const GROUP: usize = 16;
+        let (upper, lower, out) = (
+            upper.as_flattened(),
+            lower.as_flattened(),
+            out.as_flattened_mut(),
+        );
+        let (groups, rest) = out.as_chunks_mut::<GROUP>();
+        let whole = groups.len() * GROUP;
+        let neighbours = |row: &'_ [u8], at: usize| {
+            let left = row.get(at..).and_then(<[u8]>::first_chunk::<GROUP>);
+            let right = row.get(at + 4..).and_then(<[u8]>::first_chunk::<GROUP>);
+            left.copied().zip(right.copied())
+        };
+        for (index, out) in groups.iter_mut().enumerate() {
+            let at = index * GROUP;
+            if let (Some((a, b)), Some((c, d))) = (neighbours(upper, at), neighbours(lower, at)) {
+                for (index, out) in out.iter_mut().enumerate() {
+                    *out = to_byte(self.sum([a[index], b[index], c[index], d[index]]));
+                }
             }
         }
+        for (out, at) in rest.iter_mut().zip(whole..) {
+            *out = to_byte(self.sum([upper[at], upper[at + 4], lower[at], lower[at + 4]]));
+        }
+    }
+
+    /// One sample of the four neighbours, weighed and summed in pixman's order.
+    #[inline(always)]
+    fn sum(&self, samples: [u8; 4]) -> f32 {
+        let [a, b, c, d] = samples.map(to_unit);
+        let [tl, tr, bl, br] = self.weights;
+        a * tl + b * tr + c * bl + d * br
     }
 
     /// Every `step`th pixel from `first` on, whose neighbours lie in several tiles.
@@ -162,15 +182,23 @@ fn to_unit(sample: u8) -> f32 {
 }
 
 /// pixman's `float_to_unorm`: 256 steps of which the last is a point, rounded down.
+///
+/// `value` is at least 0. A cast, as it has to think of all numbers, would keep compilers from taking
+/// many samples at once. So the fraction is first rounded away, as it does not fit behind 2²³, and 1 is
+/// taken off where that went up.
 #[inline(always)]
 #[expect(
-    clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
     reason = "0 to 256, brought to 255"
 )]
+#[expect(clippy::cast_possible_wrap, clippy::cast_precision_loss, reason = "9 bits")]
 fn to_byte(value: f32) -> u8 {
-    let value = (value.min(1.0) * 256.0) as i32;
-    (value - (value >> 8)) as u8
+    const NO_FRACTION: f32 = 8_388_608.0;
+    let value = value.min(1.0) * 256.0;
+    let nearest = ((value + NO_FRACTION).to_bits() & 0x1FF) as i32;
+    let steps = nearest.wrapping_sub(i32::from(nearest as f32 > value));
+    steps.wrapping_sub(steps >> 8) as u8
 }
 
 #[cfg(test)]
@@ -198,6 +226,18 @@ mod tests {
                 assert_eq!(pixel[3], 255);
             }
         }
+    }
+
+    #[test]
+    fn samples_are_rounded_down() {
+        for step in 0..=256_u16 {
+            let exact = f32::from(step) / 256.0;
+            let below = f32::from_bits(exact.to_bits().saturating_sub(1));
+            let expected = |step: u16| u8::try_from(step - (step >> 8)).unwrap();
+            assert_eq!(to_byte(exact), expected(step));
+            assert_eq!(to_byte(below), expected(step.saturating_sub(1)));
+        }
+        assert_eq!(to_byte(1.000_000_1), 255);
     }
 
     #[test]
