@@ -213,6 +213,99 @@ fn answers_are_the_library_s() {
     assert!(equal > 500);
 }
 
+/// Geometry, properties and associated images of every test slide that both read.
+#[test]
+fn pure_says_the_same_of_every_slide() {
+    let (Some(driver), Some(folder)) = (driver(), support::slides()) else {
+        return;
+    };
+    if driver.version().unwrap() != "4.0.1" {
+        println!("SKIP: held against OpenSlide 4.0.1");
+        return;
+    }
+    let (mut slides, mut properties, mut images) = (0, 0, 0);
+    let mut wrong = Vec::new();
+    let folders = ["wsi", "tiff"].map(|name| std::fs::read_dir(folder.join(name)).unwrap());
+    let paths = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    for path in paths.chain([bundled()]) {
+        let options = OpenOptions::default();
+        let pure = wsi::pure::PureDriver::new().open(&path, &options);
+        let (Ok(pure), Ok(theirs)) = (pure, open(&driver, &path)) else {
+            continue;
+        };
+        let ours = Slide::new(pure, &path);
+        if !["aperio", "generic-tiff"].contains(&ours.info().format) {
+            continue;
+        }
+        let mut claim = |what: &str, holds: bool| {
+            if !holds {
+                wrong.push(format!("{}: {what}", path.display()));
+            }
+        };
+        let levels = ours
+            .pyramid()
+            .levels()
+            .iter()
+            .zip(theirs.pyramid().levels());
+        let same_levels = ours.pyramid().len() == theirs.pyramid().len()
+            && levels
+                .clone()
+                .all(|(a, b)| a.size == b.size && a.tile_size == b.tile_size);
+        claim("levels", same_levels);
+        let same = levels.map(|(a, b)| (a.downsample / b.downsample - 1.0).abs());
+        claim("downsamples", same.into_iter().all(|off| off <= 1e-12));
+        let (a, b) = (ours.properties().unwrap(), theirs.properties().unwrap());
+        claim("properties", a == b);
+        claim("mpp", ours.info().mpp == theirs.info().mpp);
+        claim(
+            "power",
+            ours.info().objective_power == theirs.info().objective_power,
+        );
+        properties += a.len();
+        let names = |slide: &Slide| -> Vec<(String, wsi::Size)> {
+            let mut names: Vec<_> = slide
+                .info()
+                .associated
+                .iter()
+                .map(|image| (image.name.clone(), image.size))
+                .collect();
+            names.sort_by(|a, b| a.0.cmp(&b.0));
+            names
+        };
+        claim("associated images", names(&ours) == names(&theirs));
+        for (name, _) in names(&ours) {
+            match (ours.read_associated(&name), theirs.read_associated(&name)) {
+                (Ok(ours), Ok(theirs)) => {
+                    claim(&name, opaque_rgba(&ours) == theirs.as_bytes());
+                    images += 1;
+                }
+                (Err(_), Err(_)) => {}
+                _ => claim(&name, false),
+            }
+        }
+        slides += 1;
+    }
+    println!("{slides} slides, {properties} properties, {images} associated images compared");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(slides > 100 && images > 5);
+}
+
+/// The pixels of a picture without alpha as RGBA.
+fn opaque_rgba(image: &wsi::Image) -> Vec<u8> {
+    let bytes = image.as_bytes();
+    match image.format() {
+        PixelFormat::GRAY8 => bytes.iter().flat_map(|&v| [v, v, v, 255]).collect(),
+        PixelFormat::RGB8 => bytes
+            .chunks_exact(3)
+            .flat_map(|p| [p[0], p[1], p[2], 255])
+            .collect(),
+        format => panic!("an associated image of {format}"),
+    }
+}
+
 #[test]
 fn slides_share_a_cache() {
     let Some(driver) = driver() else {
