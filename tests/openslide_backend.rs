@@ -213,6 +213,31 @@ fn answers_are_the_library_s() {
     assert!(equal > 500);
 }
 
+/// What `pure` knows and cannot read is left to OpenSlide, and so is what it shows as pages only.
+#[test]
+fn openslide_reads_what_pure_does_not() {
+    let (Some(_), Some(folder)) = (driver(), support::slides()) else {
+        return;
+    };
+    for (name, format) in [
+        ("wsi/synth-aperio-jp2k-33005.svs", "aperio"),
+        ("wsi/synth-philips.tiff", "philips"),
+        ("wsi/synth-mirax/synth.mrxs", "mirax"),
+    ] {
+        let path = folder.join(name);
+        if !path.exists() {
+            println!("SKIP: no {name}");
+            continue;
+        }
+        let slide = wsi::open(&path).unwrap();
+        assert_eq!(slide.info().format, format, "{name}");
+        let region = Region::level0(0, (0, 0), (64, 64));
+        assert!(slide.read_region(&region).is_ok(), "{name}");
+        let alone = wsi::open_with(&path, &OpenOptions::default().with_backend("pure"));
+        assert!(alone.is_err() || alone.is_ok_and(|slide| slide.info().format == "tiff"));
+    }
+}
+
 /// Geometry, properties and associated images of every test slide that both read.
 #[test]
 fn pure_says_the_same_of_every_slide() {

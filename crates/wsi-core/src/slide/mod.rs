@@ -12,6 +12,53 @@ use crate::source::{EncodedTiles, Properties, SlideInfo, SlideSource};
 
 mod thumbnail;
 
+/// Why no driver has opened a file yet.
+#[derive(Default)]
+struct Unread {
+    /// What each driver says that does not claim it.
+    answers: Vec<String>,
+    /// What the first driver that claims it cannot read.
+    error: Option<Error>,
+}
+
+impl Unread {
+    fn says(&mut self, driver: &dyn Driver, answer: &dyn std::fmt::Display) {
+        self.answers.push(format!("{}: {answer}", driver.name()));
+    }
+
+    /// The source, or nothing where another driver may do better; any other error is final.
+    fn or_source(
+        &mut self,
+        opened: Result<Box<dyn SlideSource>>,
+    ) -> Result<Option<Box<dyn SlideSource>>> {
+        match opened {
+            Ok(source) => Ok(Some(source)),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.error.get_or_insert(error);
+                Ok(None)
+            }
+            Err(error) => Err(self.error.take().unwrap_or(error)),
+        }
+    }
+
+    fn into_error(self, drivers: &[Arc<dyn Driver>], options: &OpenOptions) -> Error {
+        match (self.error, &options.backend) {
+            (Some(error), _) => error,
+            (None, Some(backend)) if self.answers.is_empty() => {
+                let names: Vec<_> = drivers.iter().map(|driver| driver.name()).collect();
+                Error::invalid(format!(
+                    "no backend `{backend}` here (there is: {})",
+                    names.join(", ")
+                ))
+            }
+            (None, _) => Error::new(
+                ErrorKind::NotRecognised,
+                format!("no backend reads this file ({})", self.answers.join("; ")),
+            ),
+        }
+    }
+}
+
 /// An open whole-slide image. Cheap to clone; every method may be called from many threads.
 ///
 /// A read that touches many tiles runs in rayon's current pool where the backend does so; whoever
@@ -34,20 +81,22 @@ impl Slide {
         }
     }
 
-    /// Opens `path` with the first driver that claims it; if none does, with the first that can
-    /// at least show its pages ([`Probe::Fallback`]).
+    /// Opens `path` with the first driver that claims it and can read it; if none does, with the
+    /// first that can at least show its pages ([`Probe::Fallback`]).
+    ///
+    /// A driver that claims a file and then finds in it what it cannot read (`Unsupported`) leaves
+    /// it to the next that claims it.
     ///
     /// # Errors
     /// `NotRecognised` if every driver says no, listing each with its reason; `InvalidArgument` if
-    /// [`OpenOptions::backend`] names no driver; otherwise what the driver ran into.
+    /// [`OpenOptions::backend`] names no driver; otherwise what the first driver ran into.
     pub fn open_with(
         drivers: &[Arc<dyn Driver>],
         path: impl AsRef<Path>,
         options: &OpenOptions,
     ) -> Result<Self> {
         let path = path.as_ref();
-        Self::choose(drivers, path, options)
-            .and_then(|driver| driver.open(path, options))
+        Self::open_first(drivers, path, options)
             .map(|source| Self {
                 limits: options.limits.clone(),
                 ..Self::new(source, path)
@@ -55,46 +104,40 @@ impl Slide {
             .map_err(|error| error.at_path(path))
     }
 
-    fn choose<'d>(
-        drivers: &'d [Arc<dyn Driver>],
+    fn open_first(
+        drivers: &[Arc<dyn Driver>],
         path: &Path,
         options: &OpenOptions,
-    ) -> Result<&'d dyn Driver> {
+    ) -> Result<Box<dyn SlideSource>> {
         let wanted = |driver: &&Arc<dyn Driver>| {
             options
                 .backend
                 .as_deref()
                 .is_none_or(|backend| backend == driver.name())
         };
-        let mut fallback = None;
-        let mut answers = Vec::new();
+        let mut unread = Unread::default();
+        let mut fallbacks = Vec::new();
         for driver in drivers.iter().filter(wanted) {
             match driver.probe(path) {
-                Ok(Probe::Yes { .. }) => return Ok(&**driver),
-                Ok(Probe::Fallback { .. }) => {
-                    fallback.get_or_insert(&**driver);
+                Ok(Probe::Yes { .. }) => {
+                    if let Some(source) = unread.or_source(driver.open(path, options))? {
+                        return Ok(source);
+                    }
                 }
-                Ok(Probe::No { reason }) => answers.push(format!("{}: {reason}", driver.name())),
+                Ok(Probe::Fallback { .. }) => fallbacks.push(driver),
+                Ok(Probe::No { reason }) => unread.says(&**driver, &reason),
                 Err(error) if error.kind() == ErrorKind::Io || options.backend.is_some() => {
                     return Err(error);
                 }
-                Err(error) => answers.push(format!("{}: {error}", driver.name())),
+                Err(error) => unread.says(&**driver, &error),
             }
         }
-        match (fallback, &options.backend) {
-            (Some(driver), _) => Ok(driver),
-            (None, Some(backend)) if answers.is_empty() => {
-                let names: Vec<_> = drivers.iter().map(|driver| driver.name()).collect();
-                Err(Error::invalid(format!(
-                    "no backend `{backend}` here (there is: {})",
-                    names.join(", ")
-                )))
+        for driver in fallbacks {
+            if let Some(source) = unread.or_source(driver.open(path, options))? {
+                return Ok(source);
             }
-            (None, _) => Err(Error::new(
-                ErrorKind::NotRecognised,
-                format!("no backend reads this file ({})", answers.join("; ")),
-            )),
         }
+        Err(unread.into_error(drivers, options))
     }
 
     /// The file that was opened.
