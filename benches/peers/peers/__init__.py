@@ -1,0 +1,1 @@
+"""One module a peer; `base.py` says what each has to offer."""
