@@ -2,8 +2,6 @@
 //! `read_lowest_level SLIDE OUT.png [--backend NAME] [--json]`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use serde_json::json;
+use wsi::png::{Color, Encoder, Picture};
 use wsi::{Image, OpenOptions, PixelFormat};
 
 /// Reads the lowest level of a slide and saves it as an RGB PNG.
@@ -77,12 +76,10 @@ fn run(arguments: Arguments) -> Result<()> {
 }
 
 fn save(image: &Image, path: &Path) -> Result<()> {
-    let file = BufWriter::new(File::create(path)?);
-    let mut encoder = png::Encoder::new(file, image.size().width, image.size().height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(image.as_bytes())?;
-    writer.finish()?;
+    let size = (image.size().width, image.size().height);
+    let picture = Picture::new(size, Color::Rgb8, image.as_bytes())?;
+    let mut file = Vec::new();
+    Encoder::new().encode(&picture, &mut file);
+    std::fs::write(path, file)?;
     Ok(())
 }

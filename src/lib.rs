@@ -24,6 +24,7 @@
 //! | always | [`wsi_core`] | geometry, pixels, errors, limits, [`Slide`] |
 //! | `pure` (default) | [`wsi_pure`] | reading slides and TIFF files in pure Rust |
 //! | `openslide` | `wsi_openslide` | the OpenSlide library, loaded at run time, for what `pure` does not read |
+//! | `png` (default) | [`wsi_png`] | writing PNG |
 //! | `tiling` (default) | [`wsi_tiling`] | masks, tile selection, writing tiles |
 //!
 //! # What is read
@@ -44,6 +45,8 @@ use std::sync::Arc;
 pub use wsi_core::*;
 #[cfg(feature = "openslide")]
 pub use wsi_openslide as openslide;
+#[cfg(feature = "png")]
+pub use wsi_png as png;
 #[cfg(feature = "pure")]
 pub use wsi_pure as pure;
 #[cfg(feature = "tiling")]

@@ -15,10 +15,11 @@ use crate::workspace;
 const ARROWS: &[(&str, &[&str])] = &[
     ("wsi-core", &[]),
     ("wsi-jpeg", &[]),
+    ("wsi-png", &[]),
     ("wsi-pure", &["wsi-core", "wsi-jpeg"]),
     ("wsi-openslide", &["wsi-core"]),
     ("wsi-cuda", &["wsi-core", "wsi-jpeg"]),
-    ("wsi-tiling", &["wsi-core"]),
+    ("wsi-tiling", &["wsi-core", "wsi-png"]),
 ];
 /// The crates that may depend on any other: the facade, with its examples and tests, and this tool.
 const ABOVE_ALL: &[&str] = &["wsi", "xtask"];
