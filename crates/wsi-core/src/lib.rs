@@ -29,4 +29,4 @@ pub use geometry::{Level, Mpp, Origin, Plane, Point, Pyramid, Rect, Region, Size
 pub use limits::Limits;
 pub use pixels::{Channels, Fill, Image, PixelFormat, PixelsMut, SampleType};
 pub use slide::Slide;
-pub use source::{EncodedTiles, Properties, SlideInfo, SlideSource, TileLayout};
+pub use source::{EncodedTiles, Properties, RegionRead, SlideInfo, SlideSource, TileLayout};

@@ -33,6 +33,16 @@ pub trait SlideSource: Send + Sync {
     /// tile ran into, with that tile. What `out` then holds is unspecified.
     fn read_region(&self, region: &Region, out: PixelsMut<'_>) -> Result<()>;
 
+    /// Reads several regions, and says of each how it went, in the order of `reads`.
+    ///
+    /// The same pixels and errors as [`read_region`](Self::read_region) one after another, which is
+    /// what it does by default. A source that can read them together at less cost does so: the
+    /// stored tiles that two of them touch once, and tiles in the order of the file.
+    fn read_regions(&self, reads: Vec<RegionRead<'_>>) -> Vec<Result<()>> {
+        let read = |read: RegionRead<'_>| self.read_region(&read.region, read.out);
+        reads.into_iter().map(read).collect()
+    }
+
     /// Reads an associated image whole, in the format it is stored in.
     ///
     /// # Errors
@@ -50,6 +60,16 @@ pub trait SlideSource: Send + Sync {
     fn encoded_tiles(&self) -> Option<&dyn EncodedTiles> {
         None
     }
+}
+
+/// A region that is to be read, and the memory that it is read into.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "complete by nature")]
+pub struct RegionRead<'a> {
+    /// What to read.
+    pub region: Region,
+    /// Where its pixels go, and in which format.
+    pub out: PixelsMut<'a>,
 }
 
 /// What is known of a slide without decoding anything.

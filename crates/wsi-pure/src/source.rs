@@ -7,8 +7,8 @@ use wsi_core::pixels::FromPremultiplied;
 use wsi_core::source::{AssociatedImage, TileIndex};
 use wsi_core::{
     Channels, Damage, EncodedTiles, Error, Fill, Image, PixelFormat, PixelsMut, Plane, Point,
-    Properties, Pyramid, Rect, Region, Result, SampleType, Size, SlideInfo, SlideSource,
-    TileLayout,
+    Properties, Pyramid, Rect, Region, RegionRead, Result, SampleType, Size, SlideInfo,
+    SlideSource, TileLayout,
 };
 
 use crate::blend::Blend;
@@ -195,6 +195,48 @@ impl TiffSlide {
     }
 }
 
+/// A read that copies stored pixels, unturned and unblended: such reads can go together.
+#[derive(Clone, Copy)]
+struct Plain {
+    /// In pixels of the level.
+    origin: Point,
+    kind: Kind,
+}
+
+/// What reads that go together have in common.
+#[derive(Clone, Copy, PartialEq)]
+struct Kind {
+    level: usize,
+    plane: Plane,
+    format: PixelFormat,
+    fill: Fill,
+}
+
+impl TiffSlide {
+    fn plain(&self, read: &RegionRead<'_>) -> Option<Plain> {
+        let RegionRead { region, out } = read;
+        let level = self.info.pyramid.level(region.level).ok()?;
+        let borrows = region.level > 0 && self.layout.borrows_missing_tiles;
+        if borrows || !self.layout.orientation.is_upright() {
+            return None;
+        }
+        let origin = match is_blended(out.format()) {
+            false => region.rect_on(level).origin,
+            true => match &region.placements(level)[..] {
+                [only] if only.target == Rect::new((0, 0), region.size) => only.aligned()?,
+                _ => return None,
+            },
+        };
+        let kind = Kind {
+            level: region.level,
+            plane: region.plane,
+            format: out.format(),
+            fill: region.fill,
+        };
+        Some(Plain { origin, kind })
+    }
+}
+
 impl SlideSource for TiffSlide {
     fn info(&self) -> &SlideInfo {
         &self.info
@@ -233,6 +275,46 @@ impl SlideSource for TiffSlide {
             self.read_shown(reader, origin, out, region.fill)?;
         }
         Ok(())
+    }
+
+    fn read_regions(&self, mut reads: Vec<RegionRead<'_>>) -> Vec<Result<()>> {
+        let plain: Vec<Option<Plain>> = reads.iter().map(|read| self.plain(read)).collect();
+        let mut results: Vec<Option<Result<()>>> = reads.iter().map(|_| None).collect();
+        for first in 0..reads.len() {
+            let Some(kind) = plain[first].map(|plain| plain.kind) else {
+                continue;
+            };
+            if results[first].is_some() {
+                continue;
+            }
+            let same = |plain: &Option<Plain>| plain.filter(|plain| plain.kind == kind);
+            let rects = reads.iter_mut().zip(&plain).filter_map(|(read, plain)| {
+                let whole = Rect::new((0, 0), read.out.size());
+                same(plain).map(|plain| (plain.origin, read.out.part_mut(whole)))
+            });
+            let read = self
+                .reader(kind.level, kind.plane)
+                .and_then(|reader| reader.read_rects(rects.collect(), kind.fill));
+            // If one could not be read, each is read by itself to find out which.
+            for (result, plain) in results.iter_mut().zip(&plain) {
+                if read.is_ok() && same(plain).is_some() {
+                    *result = Some(Ok(()));
+                }
+            }
+            if read.is_err() {
+                for ((result, plain), read) in results.iter_mut().zip(&plain).zip(&mut reads) {
+                    if same(plain).is_some() {
+                        let whole = Rect::new((0, 0), read.out.size());
+                        *result = Some(self.read_region(&read.region, read.out.part_mut(whole)));
+                    }
+                }
+            }
+        }
+        let rest = results.into_iter().zip(reads);
+        rest.map(|(result, read)| {
+            result.unwrap_or_else(|| self.read_region(&read.region, read.out))
+        })
+        .collect()
     }
 
     fn read_associated(&self, name: &str) -> Result<Image> {

@@ -43,6 +43,10 @@ const PROMISES: &[Promise] = &[
         "the parts of a region are the region",
         promises::parts_are_the_whole,
     ),
+    (
+        "regions read together are those read alone",
+        promises::regions_can_be_read_together,
+    ),
     ("what lies outside is filled", promises::outside_is_filled),
     (
         "bytes between rows are not touched",

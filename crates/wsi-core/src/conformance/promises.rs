@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::geometry::{Plane, Point, Rect, Region, Size};
 use crate::pixels::{Channels, Fill, Image, PixelFormat, PixelsMut};
 use crate::slide::Slide;
+use crate::source::RegionRead;
 
 /// Levels of more pixels are left out.
 const MAX_PIXELS: u64 = 16_000_000;
@@ -125,6 +126,61 @@ pub(super) fn parts_are_the_whole(slide: &Slide) -> Outcome {
             &expected(&image, rect, FILL),
             &format!("{rect:?}"),
         )?;
+    }
+    Ok(())
+}
+
+/// Regions near each other, so that they share stored tiles, and among them some that cannot be read.
+pub(super) fn regions_can_be_read_together(slide: &Slide) -> Outcome {
+    let mut random = Random(9);
+    for Whole { level, image } in wholes(slide)? {
+        let (width, height) = (image.size().width, image.size().height);
+        let around = (random.below(width), random.below(height));
+        let mut rects = Vec::new();
+        for _ in 0..REGIONS / 2 {
+            let x = i64::from(around.0) + random.between(-300, 300);
+            let y = i64::from(around.1) + random.between(-300, 300);
+            let size = (random.below(200), random.below(200));
+            rects.push(Rect::new((x, y), size));
+        }
+        let regions = rects.iter().enumerate().map(|(number, rect)| {
+            // Every ninth is of a level that there is none of.
+            let level = if number % 9 == 4 { usize::MAX } else { level };
+            Region::at_level(level, rect.origin, rect.size).with_fill(FILL)
+        });
+        let regions: Vec<Region> = regions.collect();
+        let mut images = Vec::new();
+        for rect in &rects {
+            images.push(Image::zeroed(rect.size, image.format())?);
+        }
+        let reads = regions.iter().zip(&mut images);
+        let reads = reads.map(|(&region, image)| RegionRead {
+            region,
+            out: image.pixels_mut(),
+        });
+        let results = slide.read_regions(reads.collect());
+        if results.len() != regions.len() {
+            return Err(format!("{} results of {}", results.len(), regions.len()).into());
+        }
+        for ((result, region), (rect, read)) in results
+            .into_iter()
+            .zip(&regions)
+            .zip(rects.iter().zip(&images))
+        {
+            match result {
+                Ok(()) if region.level == level => {
+                    let expected = expected(&image, *rect, FILL);
+                    compare(read.as_bytes(), &expected, &format!("{region:?}"))?;
+                }
+                Err(error) if region.level != level => {
+                    if error.kind() != ErrorKind::InvalidArgument {
+                        return Err(error.into());
+                    }
+                }
+                Ok(()) => return Err(format!("{region:?} was read").into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
     Ok(())
 }

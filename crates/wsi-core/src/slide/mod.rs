@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::geometry::{Pyramid, Region, Size};
 use crate::limits::Limits;
 use crate::pixels::{Image, PixelFormat, PixelsMut};
-use crate::source::{EncodedTiles, Properties, SlideInfo, SlideSource};
+use crate::source::{EncodedTiles, Properties, RegionRead, SlideInfo, SlideSource};
 
 mod thumbnail;
 
@@ -203,6 +203,55 @@ impl Slide {
                 false => self.source.read_region(region, out),
             })
             .map_err(|error| error.at_level(region.level).at_path(&self.path))
+    }
+
+    /// Reads several regions, each into the memory that comes with it, and says of each how it
+    /// went, in their order. Backends read them together where that costs less: stored tiles that
+    /// several regions touch are then decoded once.
+    ///
+    /// One region that cannot be read does not keep the others from being read; its error is that
+    /// of [`read_region_into`](Self::read_region_into).
+    ///
+    /// ```
+    /// # use wsi_core::conformance::NullSource;
+    /// # use wsi_core::{Image, PixelFormat, Pyramid, Region, RegionRead, Size, Slide};
+    /// # let pyramid = Pyramid::from_sizes([Size::new(300, 200)])?;
+    /// # let source = NullSource::new(pyramid, PixelFormat::RGB8)?;
+    /// # let slide = Slide::new(Box::new(source), "computed");
+    /// let places = [(0, 0), (50, 20)];
+    /// let mut patches = Vec::new();
+    /// for _ in places {
+    ///     patches.push(Image::zeroed(Size::new(64, 64), PixelFormat::RGB8)?);
+    /// }
+    /// let reads = places.iter().zip(&mut patches).map(|(&place, patch)| RegionRead {
+    ///     region: Region::at_level(0, place, (64, 64)),
+    ///     out: patch.pixels_mut(),
+    /// });
+    /// for result in slide.read_regions(reads.collect()) {
+    ///     result?;
+    /// }
+    /// # Ok::<(), wsi_core::Error>(())
+    /// ```
+    pub fn read_regions(&self, reads: Vec<RegionRead<'_>>) -> Vec<Result<()>> {
+        let levels: Vec<usize> = reads.iter().map(|read| read.region.level).collect();
+        let mut results = Vec::with_capacity(reads.len());
+        let mut valid = Vec::with_capacity(reads.len());
+        for read in reads {
+            let checked = self.check(&read.region, &read.out);
+            let wanted = checked.is_ok() && !read.region.size.is_empty();
+            results.push(checked);
+            if wanted {
+                valid.push((results.len() - 1, read));
+            }
+        }
+        let (numbers, valid): (Vec<usize>, Vec<_>) = valid.into_iter().unzip();
+        for (number, result) in numbers.into_iter().zip(self.source.read_regions(valid)) {
+            results[number] = result;
+        }
+        let at = |(result, level): (Result<()>, usize)| {
+            result.map_err(|error| error.at_level(level).at_path(&self.path))
+        };
+        results.into_iter().zip(levels).map(at).collect()
     }
 
     fn check(&self, region: &Region, out: &PixelsMut<'_>) -> Result<()> {

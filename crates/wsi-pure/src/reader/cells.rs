@@ -21,6 +21,13 @@ pub(super) struct Place {
     pub(super) crop: Rect,
 }
 
+impl Place {
+    /// Which chunk, in the order of the file.
+    pub(super) const fn chunk(&self) -> (u32, u32) {
+        (self.row, self.column)
+    }
+}
+
 /// A run of pixels along one axis that lies in one chunk.
 pub(super) struct Span {
     pub(super) chunk: u32,

@@ -118,42 +118,62 @@ impl PageReader {
     /// of a tile that cannot be read or decoded, with its column and row. What is wrong with a part of
     /// a tile that the read does not need may stay unnoticed, see [`Damage::Refuse`].
     pub fn read_rect(&self, origin: Point, out: PixelsMut<'_>, fill: Fill) -> Result<()> {
-        let conversion = match out.format() == self.format() {
-            true => None,
-            false => Some(Conversion::new(self.page.storage(), out.format())?),
+        self.read_rects(vec![(origin, out)], fill)
+    }
+
+    /// Reads several rectangles as [`read_rect`](Self::read_rect) does, all in the format of the
+    /// first, chunks in the order of the file. A chunk that several of them touch is decoded once.
+    ///
+    /// # Errors
+    /// As [`read_rect`](Self::read_rect), of any of them.
+    pub(crate) fn read_rects(&self, rects: Vec<(Point, PixelsMut<'_>)>, fill: Fill) -> Result<()> {
+        let Some(format) = rects.first().map(|(_, out)| out.format()) else {
+            return Ok(());
         };
-        self.read_converted(origin, out, fill, conversion.as_ref())
+        let conversion = match format == self.format() {
+            true => None,
+            false => Some(Conversion::new(self.page.storage(), format)?),
+        };
+        self.read_converted(rects, fill, conversion.as_ref())
     }
 
     /// Reads a rectangle as [`read_rect`](Self::read_rect) does, in RGBA whose colour is multiplied
     /// with alpha. What lies outside, or in a tile that is left out, is transparent.
     pub(crate) fn read_premultiplied(&self, origin: Point, out: PixelsMut<'_>) -> Result<()> {
         let conversion = Conversion::premultiplied(self.page.storage())?;
-        self.read_converted(origin, out, Fill::Color([0; 4]), Some(&conversion))
+        self.read_converted(vec![(origin, out)], Fill::Color([0; 4]), Some(&conversion))
     }
 
     fn read_converted(
         &self,
-        origin: Point,
-        mut out: PixelsMut<'_>,
+        mut rects: Vec<(Point, PixelsMut<'_>)>,
         fill: Fill,
         conversion: Option<&Conversion>,
     ) -> Result<()> {
-        let wanted = Rect {
-            origin,
-            size: out.size(),
-        };
-        let Some(inside) = wanted.intersection(Rect::new((0, 0), self.size())) else {
-            out.fill(fill);
-            return Ok(());
-        };
-        let target = Rect::new(
-            (inside.origin.x - origin.x, inside.origin.y - origin.y),
-            inside.size,
-        );
-        out.fill_outside(Some(target), fill);
-        let cells = cells::cut(&self.page, inside, out.part_mut(target));
-        Job::new(self, conversion, fill).read(cells)
+        let page = Rect::new((0, 0), self.size());
+        let several = rects.len() > 1;
+        let mut all = Vec::new();
+        for (origin, out) in &mut rects {
+            let wanted = Rect {
+                origin: *origin,
+                size: out.size(),
+            };
+            let Some(inside) = wanted.intersection(page) else {
+                out.fill(fill);
+                continue;
+            };
+            let target = Rect::new(
+                (inside.origin.x - origin.x, inside.origin.y - origin.y),
+                inside.size,
+            );
+            out.fill_outside(Some(target), fill);
+            let cells = cells::cut(&self.page, inside, out.part_mut(target));
+            all.extend(cells);
+        }
+        if several {
+            all.sort_by_key(|cell| cell.place.chunk());
+        }
+        Job::new(self, conversion, fill).read(all)
     }
 
     fn limits(&self) -> &Limits {

@@ -1,10 +1,11 @@
-//! Cells to pixels: what is decoded, how much of it, and what is kept.
+//! Cells to pixels: what is decoded, how much of it, and what is kept. Cells of several rectangles in
+//! one chunk are decoded at once, if they lie near each other.
 //!
 //! | of a chunk is wanted | what happens |
 //! |---|---|
 //! | what is in the cache | it is copied |
 //! | all of it | it is decoded into the caller's rows, and not kept |
-//! | part of it, JPEG | a window is decoded into the caller's rows, and where its rows start is kept; on later visits ([`WHOLE_AT_VISIT`]), or if the part is large ([`SMALL_PART`]), the chunk is decoded whole and kept |
+//! | part of it, JPEG | a window is decoded into the caller's rows, and where its rows start is kept; on later visits ([`WHOLE_AT_VISIT`]) the chunk is decoded whole and kept |
 //! | part of it, uncompressed | it is copied from the file |
 //! | part of it, other codecs | the chunk is decoded whole and kept |
 //!
@@ -29,9 +30,6 @@ const PARALLEL_FROM: usize = 5;
 
 /// JPEG chunks that a thread takes at once, at most.
 const BATCH: usize = 8;
-
-/// A part of this share of a chunk (numerator, denominator) or more is not worth a window.
-const SMALL_PART: (u64, u64) = (3, 4);
 
 /// The visit at which a chunk is decoded whole. Windows at the first visit make reads of tiles never
 /// met three times as fast, and sweeps up to 1.4 times as slow: figures in DESIGN.md.
@@ -62,11 +60,12 @@ pub(super) struct Job<'a> {
     fill: Fill,
 }
 
-/// A cell that something has to be decoded for.
+/// A chunk that something has to be decoded of.
 struct Task<'c> {
+    /// All that its cells want.
     place: Place,
-    /// Taken when the chunk is decoded straight into it.
-    out: Option<PixelsMut<'c>>,
+    /// Who wants it; none when the chunk is decoded straight into the only one.
+    cells: Vec<Cell<'c>>,
     goal: Goal<'c>,
 }
 
@@ -84,22 +83,12 @@ enum Goal<'c> {
     },
 }
 
-/// What has become of a cell.
+/// What has become of the cells of a chunk.
 enum Begun<'c> {
     Done,
     Task(Task<'c>),
     /// Another thread is decoding the chunk.
-    Waits(Cell<'c>, Arc<Flight>),
-}
-
-impl<'c> Begun<'c> {
-    fn task(cell: Cell<'c>, goal: Goal<'c>) -> Self {
-        Self::Task(Task {
-            place: cell.place,
-            out: Some(cell.out),
-            goal,
-        })
-    }
+    Waits(Vec<Cell<'c>>, Arc<Flight>),
 }
 
 impl<'a> Job<'a> {
@@ -150,12 +139,18 @@ impl<'a> Job<'a> {
     fn read_batch(&self, cells: Vec<Cell<'_>>) -> Result<()> {
         let mut tasks = Vec::with_capacity(cells.len());
         let mut waiting = Vec::new();
-        for cell in cells {
-            let place = cell.place;
-            match self.begin(cell) {
+        let mut cells = cells.into_iter().peekable();
+        while let Some(first) = cells.next() {
+            let mut place = first.place;
+            let mut together = vec![first];
+            while let Some(next) = cells.next_if(|next| self.go_together(&together, place, next)) {
+                place.crop = around(place.crop, next.place.crop);
+                together.push(next);
+            }
+            match self.begin(place, together) {
                 Ok(Begun::Done) => {}
                 Ok(Begun::Task(task)) => tasks.push(task),
-                Ok(Begun::Waits(cell, flight)) => waiting.push((cell, flight)),
+                Ok(Begun::Waits(cells, flight)) => waiting.push((place, cells, flight)),
                 Err(error) => return Err(at(place, error)),
             }
         }
@@ -163,66 +158,86 @@ impl<'a> Job<'a> {
             self.decode(tasks)?;
         }
         // Only now, as nobody waits for this thread any more.
-        for (cell, flight) in waiting {
-            self.wait(cell, &flight)?;
+        for (place, cells, flight) in waiting {
+            self.wait(place, cells, &flight)?;
         }
         Ok(())
     }
 
-    /// Finds out what has to be done for a cell, and does it if nothing has to be decoded.
-    fn begin<'c>(&'c self, mut cell: Cell<'c>) -> Result<Begun<'c>> {
+    /// Whether a cell is of the same chunk, and near enough to be decoded at once with the others.
+    fn go_together(&self, cells: &[Cell<'_>], place: Place, next: &Cell<'_>) -> bool {
+        if place.chunk() != next.place.chunk() || self.is_free() {
+            return false;
+        }
+        let areas = cells.iter().map(|cell| cell.place.crop.size.area());
+        let wanted = areas.sum::<u64>() + next.place.crop.size.area();
+        around(place.crop, next.place.crop).size.area() <= wanted.saturating_mul(2)
+    }
+
+    /// Whether chunks cost nothing to decode.
+    fn is_free(&self) -> bool {
+        self.reader.page.storage().compression == compression::NONE
+    }
+
+    /// Finds out what has to be done for the cells of a chunk, and does it if nothing has to be
+    /// decoded.
+    fn begin<'c>(&'c self, place: Place, mut cells: Vec<Cell<'c>>) -> Result<Begun<'c>> {
         let reader = self.reader;
-        let place = cell.place;
         let key = self.key(place);
         if let Some(image) = reader.cache.get(key) {
-            self.copy(&image, place, &mut cell.out);
+            self.copy_all(&image, cells);
             return Ok(Begun::Done);
         }
         if reader.is_missing(place.column, place.row)? {
-            cell.out.fill(self.fill);
+            for cell in &mut cells {
+                cell.out.fill(self.fill);
+            }
             return Ok(Begun::Done);
         }
+        let task = |cells, goal| Ok(Begun::Task(Task { place, cells, goal }));
         let size = self.chunk(place).size;
         // Chunks that cost nothing to decode would only push others out of the cache.
-        let is_free = reader.page.storage().compression == compression::NONE;
-        if is_free || place.crop.size == size {
-            return Ok(Begun::task(cell, Goal::Direct));
+        if self.is_free() || place.crop.size == size {
+            return task(cells, Goal::Direct);
         }
         let mut index = RowIndex::default();
         if reader.codec.jpeg().is_some() {
             let bytes = size.area() * reader.format().bytes_per_pixel() as u64;
             let visit = reader.cache.visit(key, bytes);
-            let is_small = place.crop.size.area() * SMALL_PART.1 < size.area() * SMALL_PART.0;
-            if !reader.cache.has_room(bytes) || (is_small && visit.count < WHOLE_AT_VISIT) {
-                return Ok(Begun::task(cell, Goal::Window(visit.index)));
+            if !reader.cache.has_room(bytes) || visit.count < WHOLE_AT_VISIT {
+                return task(cells, Goal::Window(visit.index));
             }
             index = visit.index;
         }
-        Ok(match reader.cache.claim(key) {
+        match reader.cache.claim(key) {
             Claim::Kept(image) => {
-                self.copy(&image, place, &mut cell.out);
-                Begun::Done
+                self.copy_all(&image, cells);
+                Ok(Begun::Done)
             }
-            Claim::Flying(flight) => Begun::Waits(cell, flight),
-            Claim::Mine(landing) => Begun::task(
-                cell,
+            Claim::Flying(flight) => Ok(Begun::Waits(cells, flight)),
+            Claim::Mine(landing) => task(
+                cells,
                 Goal::Keep {
                     landing,
                     index,
                     image: None,
                 },
             ),
-        })
+        }
     }
 
     /// Waits for another thread to decode a chunk; decodes it if that one failed.
-    fn wait(&self, mut cell: Cell<'_>, flight: &Flight) -> Result<()> {
+    fn wait(&self, place: Place, cells: Vec<Cell<'_>>, flight: &Flight) -> Result<()> {
         match flight.wait() {
             Some(image) => {
-                self.copy(&image, cell.place, &mut cell.out);
+                self.copy_all(&image, cells);
                 Ok(())
             }
-            None => self.read_batch(vec![cell]),
+            None => match self.begin(place, cells).map_err(|error| at(place, error))? {
+                Begun::Done => Ok(()),
+                Begun::Task(task) => self.decode(vec![task]),
+                Begun::Waits(cells, flight) => self.wait(place, cells, &flight),
+            },
         }
     }
 
@@ -318,10 +333,13 @@ impl<'a> Job<'a> {
             Goal::Window(index) => Some(index),
             Goal::Direct => None,
         };
-        let out = match (self.conversion, task.out.take()) {
-            (None, Some(out)) => out,
-            (_, out) => {
-                task.out = out;
+        let only = match (self.conversion, task.cells.len()) {
+            (None, 1) => task.cells.pop(),
+            _ => None,
+        };
+        let out = match only {
+            Some(cell) => cell.out,
+            None => {
                 let row_bytes = size.width as usize * format.bytes_per_pixel();
                 native.resize(row_bytes * size.height as usize, 0);
                 PixelsMut::packed(native, size, format)?
@@ -333,46 +351,55 @@ impl<'a> Job<'a> {
     /// Brings decoded pixels to where they are wanted, if they are not there.
     fn finish(&self, task: Task<'_>, native: &[u8]) {
         let key = self.key(task.place);
-        match (task.goal, task.out) {
-            (
-                Goal::Keep {
-                    landing,
-                    index,
-                    image: Some(image),
-                },
-                Some(mut out),
-            ) => {
+        match task.goal {
+            Goal::Keep {
+                landing,
+                index,
+                image: Some(image),
+            } => {
                 let image = Arc::new(image);
                 landing.land(Arc::clone(&image));
                 self.reader.cache.give_index(key, index);
-                self.copy(&image, task.place, &mut out);
+                self.copy_all(&image, task.cells);
+                return;
             }
-            (goal, out) => {
-                if let Goal::Window(index) = goal {
-                    self.reader.cache.give_index(key, index);
-                }
-                if let (Some(mut out), Some(conversion)) = (out, self.conversion) {
-                    let bytes = task.place.crop.size.width as usize
-                        * self.reader.format().bytes_per_pixel();
-                    for (y, row) in (0..out.size().height).zip(native.chunks_exact(bytes)) {
-                        conversion.convert_row(row, out.row_mut(y));
-                    }
-                }
-            }
+            Goal::Window(index) => self.reader.cache.give_index(key, index),
+            Goal::Keep { .. } | Goal::Direct => {}
+        }
+        let pixel = self.reader.format().bytes_per_pixel();
+        for cell in task.cells {
+            self.copy(native, task.place.crop, pixel, cell);
         }
     }
 
-    /// Copies the wanted part of a decoded chunk.
-    fn copy(&self, image: &Image, place: Place, out: &mut PixelsMut<'_>) {
-        let pixel = image.format().bytes_per_pixel();
-        let start = usize::try_from(place.crop.origin.x).unwrap_or(0) * pixel;
-        let length = place.crop.size.width as usize * pixel;
-        let top = u32::try_from(place.crop.origin.y).unwrap_or(0);
-        for y in 0..place.crop.size.height {
-            let row = &image.row(top + y)[start..start + length];
+    /// Copies the wanted parts of a decoded chunk.
+    fn copy_all(&self, image: &Image, cells: Vec<Cell<'_>>) {
+        let whole = Rect::new((0, 0), image.size());
+        for cell in cells {
+            self.copy(
+                image.as_bytes(),
+                whole,
+                image.format().bytes_per_pixel(),
+                cell,
+            );
+        }
+    }
+
+    /// Copies what a cell wants from the pixels of `decoded`, a part of its chunk.
+    fn copy(&self, pixels: &[u8], decoded: Rect, pixel: usize, mut cell: Cell<'_>) {
+        let wanted = cell.place.crop;
+        let offset = |from: i64, to: i64| usize::try_from(to - from).unwrap_or(0);
+        let start = offset(decoded.origin.x, wanted.origin.x) * pixel;
+        let length = wanted.size.width as usize * pixel;
+        let stride = decoded.size.width as usize * pixel;
+        let rows = pixels
+            .chunks_exact(stride)
+            .skip(offset(decoded.origin.y, wanted.origin.y));
+        for (y, row) in (0..wanted.size.height).zip(rows) {
+            let row = &row[start..start + length];
             match self.conversion {
-                None => out.row_mut(y).copy_from_slice(row),
-                Some(conversion) => conversion.convert_row(row, out.row_mut(y)),
+                None => cell.out.row_mut(y).copy_from_slice(row),
+                Some(conversion) => conversion.convert_row(row, cell.out.row_mut(y)),
             }
         }
     }
@@ -400,6 +427,17 @@ impl<'a> Job<'a> {
             Goal::Direct | Goal::Window(_) => task.place,
         }
     }
+}
+
+/// The smallest rectangle around both.
+fn around(a: Rect, b: Rect) -> Rect {
+    let (x, y) = (a.origin.x.min(b.origin.x), a.origin.y.min(b.origin.y));
+    let side = |from: i64, to: i64| u32::try_from(to - from).unwrap_or(u32::MAX);
+    let size = (
+        side(x, a.right().max(b.right())),
+        side(y, a.bottom().max(b.bottom())),
+    );
+    Rect::new((x, y), size)
 }
 
 fn at(place: Place, error: Error) -> Error {
