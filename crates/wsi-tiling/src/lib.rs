@@ -28,8 +28,7 @@
 //! tiles that a kept tile touches are read, each once. Memory depends on a row of tiles and on what
 //! is in flight, not on the slide. This crate knows slides by `wsi-core`'s traits alone.
 
-#![forbid(unsafe_code)]
-
+mod arch;
 mod grid;
 mod job;
 mod mask;

@@ -55,19 +55,19 @@ fn nearest(index: i64, from: u32, to: u32) -> i64 {
 
 /// The labels around a tile: cells that together cover what of it lies on the mask.
 #[derive(Clone, Debug)]
-pub(crate) struct TileLabels {
+pub(crate) struct TileLabels<'m> {
     /// The part of the tile that lies on the region and the level, in level pixels.
     pub(crate) part: Rect,
-    pub(crate) cells: Vec<Arc<Cell>>,
+    pub(crate) cells: Vec<Arc<Cell<'m>>>,
     pub(crate) mapping: Mapping,
     pub(crate) labels: LabelType,
 }
 
-impl TileLabels {
+impl TileLabels<'_> {
     /// Number of foreground pixels of the tile.
     pub(crate) fn foreground(&self, foreground: &Foreground, scratch: &mut LabelScratch) -> u64 {
         let pixel = self.labels.bytes();
-        let uniform = |cell: &Cell| match &cell.pixels {
+        let uniform = |cell: &Cell<'_>| match &cell.pixels {
             CellPixels::Uniform(value) => Some(foreground.count(&value[..pixel], self.labels) > 0),
             CellPixels::Rows(_) => None,
         };
@@ -75,7 +75,7 @@ impl TileLabels {
             return 0;
         }
         if self.mapping.is_identity() {
-            let in_cell = |cell: &Arc<Cell>| match uniform(cell) {
+            let in_cell = |cell: &Arc<Cell<'_>>| match uniform(cell) {
                 Some(true) => cell
                     .rect
                     .intersection(self.part)
@@ -105,7 +105,7 @@ impl TileLabels {
         let pixel = self.labels.bytes();
         if self.mapping.is_identity() {
             for cell in &self.cells {
-                cell.copy_to(out, tile, pixel);
+                cell.copy_part(self.part, out, tile, pixel);
             }
             return;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use wsi_core::{Image, PixelFormat, Rect, Result, Slide};
 
 use crate::report::Report;
-use crate::sink::{create_dir, write_rgb, write_whole};
+use crate::sink::{PngEncoder, create_dir, write_whole};
 
 /// Draws the outlines of a run's kept tiles on a picture of the slide, at most `longest` pixels on
 /// its longer side.
@@ -66,8 +66,8 @@ pub fn write_overview(
 ) -> Result<()> {
     let path = path.as_ref();
     let picture = draw_overview(slide, report, longest)?;
-    let mut png = Vec::new();
-    write_rgb(&mut png, picture.size(), picture.as_bytes())?;
+    let mut encoder = PngEncoder::default();
+    let file = encoder.rgb(picture.size(), picture.as_bytes())?;
     if let Some(folder) = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -76,7 +76,7 @@ pub fn write_overview(
     }
     let mut partial = path.file_name().unwrap_or_default().to_owned();
     partial.push(".partial");
-    write_whole(&path.with_file_name(partial), path, &png)
+    write_whole(&path.with_file_name(partial), path, file)
 }
 
 /// First and last pixel of a tile's outline along one axis of the picture.

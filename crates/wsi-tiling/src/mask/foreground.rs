@@ -4,6 +4,8 @@ use std::fmt;
 
 use wsi_core::PixelFormat;
 
+use crate::arch;
+
 /// The type of a label. Labels in memory are in the machine's byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -141,7 +143,7 @@ impl Foreground {
     #[must_use]
     pub fn count(&self, bytes: &[u8], labels: LabelType) -> u64 {
         match (&self.0, labels) {
-            (Rule::AboveZero, LabelType::U8) => count_above_zero(bytes),
+            (Rule::AboveZero, LabelType::U8) => arch::count_above_zero(bytes),
             (Rule::Labels(_, table), LabelType::U8) => bytes
                 .iter()
                 .map(|&label| u64::from(table[usize::from(label)]))
@@ -161,33 +163,6 @@ impl Foreground {
         let last = bytes.chunks_exact(width).rposition(found)?;
         Some((first, last))
     }
-}
-
-/// Counts in blocks whose sums fit in a byte, so that compilers keep them in vector registers.
-fn count_above_zero(bytes: &[u8]) -> u64 {
-    const LANES: usize = 32;
-    let mut total = 0_u64;
-    let blocks = bytes.chunks_exact(LANES * 255);
-    let rest = blocks.remainder();
-    for block in blocks {
-        let mut lanes = [0_u8; LANES];
-        for chunk in block.chunks_exact(LANES) {
-            for (lane, &label) in lanes.iter_mut().zip(chunk) {
-                *lane += u8::from(label > 0);
-            }
-        }
-        total += lanes.iter().map(|&lane| u64::from(lane)).sum::<u64>();
-    }
-    let mut lanes = [0_u8; LANES];
-    let chunks = rest.chunks_exact(LANES);
-    let tail = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &label) in lanes.iter_mut().zip(chunk) {
-            *lane += u8::from(label > 0);
-        }
-    }
-    total += lanes.iter().map(|&lane| u64::from(lane)).sum::<u64>();
-    total + tail.iter().map(|&label| u64::from(label > 0)).sum::<u64>()
 }
 
 impl fmt::Display for Foreground {

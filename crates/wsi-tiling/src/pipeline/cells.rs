@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use wsi_core::{Level, Point, Rect, Size};
 
+use crate::arch::pages;
+
 /// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CellGrid {
@@ -29,6 +31,11 @@ impl CellGrid {
             }
         };
         Self { cell, clip }
+    }
+
+    /// Width and height of a cell that nothing clips.
+    pub(crate) const fn cell_size(&self) -> Size {
+        self.cell
     }
 
     /// The cells that a rectangle touches, row by row; what lies outside of the clip has none.
@@ -68,23 +75,28 @@ impl CellGrid {
 
 /// Pixels of a cell, or of a rectangle read in its place.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub(crate) struct Cell<'m> {
     pub(crate) rect: Rect,
-    pub(crate) pixels: CellPixels,
+    pub(crate) pixels: CellPixels<'m>,
 }
 
 #[derive(Debug)]
-pub(crate) enum CellPixels {
+pub(crate) enum CellPixels<'m> {
     /// Every pixel has these bytes (the first of the four, as many as a pixel has).
     Uniform([u8; 4]),
     /// Rows without gaps.
-    Rows(Buffer),
+    Rows(Buffer<'m>),
 }
 
-impl Cell {
+impl Cell<'_> {
     /// Copies what lies in `out_rect` to `out`, whose rows have no gaps. The rest of `out` stays.
     pub(crate) fn copy_to(&self, out: &mut [u8], out_rect: Rect, pixel: usize) {
-        let Some(part) = self.rect.intersection(out_rect) else {
+        self.copy_part(out_rect, out, out_rect, pixel);
+    }
+
+    /// Copies what lies in `wanted`, a part of `out_rect`, to its place in `out`.
+    pub(crate) fn copy_part(&self, wanted: Rect, out: &mut [u8], out_rect: Rect, pixel: usize) {
+        let Some(part) = self.rect.intersection(wanted) else {
             return;
         };
         let out_stride = out_rect.size.width as usize * pixel;
@@ -140,68 +152,91 @@ fn offset(point: Point, rect: Rect, pixel: usize) -> usize {
 /// Memory that goes back to its shelf when it is dropped, so that pages are touched once a run
 /// and not once a cell.
 #[derive(Debug)]
-pub(crate) struct Buffer {
-    data: Vec<u8>,
-    shelf: Arc<Shelf>,
+pub(crate) struct Buffer<'m> {
+    memory: Memory<'m>,
+    /// How much of it is used.
+    bytes: usize,
+    shelf: Arc<Shelf<'m>>,
 }
 
 /// Buffers that wait to be used again.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf(Mutex<Vec<Vec<u8>>>);
+pub(crate) struct Shelf<'m>(Mutex<Vec<Memory<'m>>>);
 
-impl Shelf {
+#[derive(Debug)]
+enum Memory<'m> {
+    Lent(&'m mut [u8]),
+    Owned(Vec<u8>),
+}
+
+impl<'m> Shelf<'m> {
+    /// A shelf that first lends out pieces of `bytes` of this memory, from its start on.
+    pub(crate) fn of_pieces(memory: &'m mut [u8], bytes: usize) -> Self {
+        let pieces = memory.chunks_exact_mut(bytes.max(1)).rev();
+        Self(Mutex::new(pieces.map(Memory::Lent).collect()))
+    }
+
     /// A buffer of this many bytes of unspecified content.
-    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Buffer {
-        let mut data = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .unwrap_or_default();
-        data.resize(bytes, 0);
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Buffer<'m> {
+        let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut memory = match next {
+            Some(Memory::Lent(piece)) if piece.len() < bytes => Memory::Owned(Vec::new()),
+            Some(memory) => memory,
+            None => Memory::Owned(pages::zeroed(bytes)),
+        };
+        if let Memory::Owned(memory) = &mut memory {
+            memory.resize(bytes, 0);
+        }
         Buffer {
-            data,
+            memory,
+            bytes,
             shelf: Arc::clone(self),
         }
     }
 }
 
-impl Buffer {
+impl Buffer<'_> {
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.data
+        match &self.memory {
+            Memory::Lent(memory) => &memory[..self.bytes],
+            Memory::Owned(memory) => &memory[..self.bytes],
+        }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.data
+        match &mut self.memory {
+            Memory::Lent(memory) => &mut memory[..self.bytes],
+            Memory::Owned(memory) => &mut memory[..self.bytes],
+        }
     }
 }
 
-impl Drop for Buffer {
+impl Drop for Buffer<'_> {
     fn drop(&mut self) {
-        let data = std::mem::take(&mut self.data);
+        let memory = std::mem::replace(&mut self.memory, Memory::Owned(Vec::new()));
         self.shelf
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(data);
+            .push(memory);
     }
 }
 
 /// A cell that is being read, and who waits for it.
 #[derive(Debug)]
-pub(crate) struct Slot<W> {
-    state: Mutex<State<W>>,
+pub(crate) struct Slot<'m, W> {
+    state: Mutex<State<'m, W>>,
     settled: Condvar,
 }
 
 #[derive(Debug)]
-enum State<W> {
+enum State<'m, W> {
     Loading(Vec<Arc<W>>),
-    Ready(Arc<Cell>),
+    Ready(Arc<Cell<'m>>),
     Failed,
 }
 
-impl<W> Slot<W> {
+impl<'m, W> Slot<'m, W> {
     pub(crate) fn new() -> Self {
         Self {
             state: Mutex::new(State::Loading(Vec::new())),
@@ -210,7 +245,7 @@ impl<W> Slot<W> {
     }
 
     /// Settles the cell (`None`: it could not be read) and returns who waited.
-    pub(crate) fn settle(&self, cell: Option<Cell>) -> Vec<Arc<W>> {
+    pub(crate) fn settle(&self, cell: Option<Cell<'m>>) -> Vec<Arc<W>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let settled = cell.map_or(State::Failed, |cell| State::Ready(Arc::new(cell)));
         let before = std::mem::replace(&mut *state, settled);
@@ -234,7 +269,7 @@ impl<W> Slot<W> {
     }
 
     /// Blocks until the cell is settled; `None` if it could not be read.
-    pub(crate) fn wait(&self) -> Option<Arc<Cell>> {
+    pub(crate) fn wait(&self) -> Option<Arc<Cell<'m>>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*state {
@@ -253,9 +288,9 @@ impl<W> Slot<W> {
 
 /// Settles a slot as failed if its reader does not come back (a panic in a source): nobody waits
 /// for ever.
-pub(crate) struct Settle<'a, W>(pub(crate) &'a Slot<W>);
+pub(crate) struct Settle<'a, 'm, W>(pub(crate) &'a Slot<'m, W>);
 
-impl<W> Drop for Settle<'_, W> {
+impl<W> Drop for Settle<'_, '_, W> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Loading(_) = &*state {

@@ -12,15 +12,19 @@
 
 mod cells;
 mod clock;
+mod labels;
+mod repeats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{Scope, ThreadPool};
-use wsi_core::{Error, Fill, PixelFormat, PixelsMut, Point, Rect, Region, Result, Size, Slide};
+use wsi_core::{
+    Error, Level, PixelFormat, PixelsMut, Point, Rect, Region, RegionRead, Result, Size, Slide,
+};
 
+use crate::arch::pages;
 use crate::grid::Grid;
 use crate::job::{Progress, ProgressFn};
 use crate::mask::Mask;
@@ -29,9 +33,11 @@ use crate::roi::RegionOfInterest;
 use crate::select::{FailedTile, TileRecord, occupancy};
 use crate::sink::{Tile, TileSink};
 
+use cells::{Buffer, CellGrid, CellIndex, Settle, Shelf, Slot};
 pub(crate) use cells::{Cell, CellPixels};
-use cells::{CellGrid, CellIndex, Settle, Shelf, Slot};
 pub(crate) use clock::Clock;
+use labels::LabelReader;
+pub(crate) use labels::foreground_box;
 
 /// Bytes of a pixel of an image tile: 8-bit RGB.
 const PIXEL: usize = 3;
@@ -62,7 +68,8 @@ pub(crate) struct Outcome {
 impl Pipeline<'_> {
     /// Runs to the end, or to the first error of the sink.
     pub(crate) fn run(&self) -> Result<Outcome> {
-        let run = Run::new(self)?;
+        let mut memory = CellMemory::new(self)?;
+        let run = Run::new(self, &mut memory)?;
         let rows = self.pool.in_place_scope(|scope| {
             let mut selector = Selector::new(&run);
             for row in 0..self.grid.rows() {
@@ -99,67 +106,15 @@ impl Pipeline<'_> {
     }
 }
 
-/// The bounding box of the foreground of a mask level, in its pixels.
-pub(crate) fn foreground_box(mask: &Mask, level: usize, clock: &Clock) -> Result<Option<Rect>> {
-    let on = mask.slide().pyramid().level(level)?;
-    let grid = CellGrid::new(on, Rect::new((0, 0), on.size));
-    let cells: Vec<CellIndex> = grid.all().collect();
-    let shelves = LabelShelves::default();
-    cells
-        .into_par_iter()
-        .map(|index| {
-            clock.mask.time(|| {
-                let cell = read_labels(mask, level, grid.rect(index), &shelves)?;
-                Ok(foreground_in(&cell, mask))
-            })
-        })
-        .try_reduce(|| None, |a, b| Ok(union(a, b)))
-}
-
-/// The bounding box of a cell's foreground, in level pixels.
-fn foreground_in(cell: &Cell, mask: &Mask) -> Option<Rect> {
-    let labels = mask.label_type();
-    let foreground = mask.foreground();
-    if let CellPixels::Uniform(value) = &cell.pixels {
-        let found = foreground.count(&value[..labels.bytes()], labels) > 0;
-        return found.then_some(cell.rect);
-    }
-    let rows = cell.rows_in(cell.rect, labels.bytes());
-    let mut found = None;
-    for (y, row) in (cell.rect.origin.y..).zip(rows) {
-        if let Some((first, last)) = foreground.span(row, labels) {
-            let x = cell.rect.origin.x + i64::try_from(first).unwrap_or(0);
-            let width = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
-            found = union(found, Some(Rect::new((x, y), (width, 1))));
-        }
-    }
-    found
-}
-
-fn union(a: Option<Rect>, b: Option<Rect>) -> Option<Rect> {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.or(b);
-    };
-    let (x, y) = (a.origin.x.min(b.origin.x), a.origin.y.min(b.origin.y));
-    let side = |from: i64, to: i64| u32::try_from(to - from).unwrap_or(u32::MAX);
-    let size = (
-        side(x, a.right().max(b.right())),
-        side(y, a.bottom().max(b.bottom())),
-    );
-    Some(Rect::new((x, y), size))
-}
-
 /// State that the threads of a run share.
-struct Run<'a> {
-    job: &'a Pipeline<'a>,
+struct Run<'m> {
+    job: &'m Pipeline<'m>,
     /// The part of the region that lies on the level, in level pixels.
     visible: Rect,
     mapping: Mapping,
-    mask_level: usize,
-    mask_cells: CellGrid,
+    mask: LabelReader<'m>,
     image_cells: CellGrid,
-    image_shelf: Arc<Shelf>,
-    label_shelves: LabelShelves,
+    image_shelf: Arc<Shelf<'m>>,
     scratch: Mutex<Vec<Scratch>>,
     permits: Permits,
     stopped: AtomicBool,
@@ -172,27 +127,27 @@ struct Run<'a> {
 }
 
 /// A kept tile that is to be made.
-struct Kept {
+struct Kept<'m> {
     record: TileRecord,
     /// The tile in level pixels.
     rect: Rect,
-    labels: TileLabels,
+    labels: TileLabels<'m>,
 }
 
 /// A tile on its way.
-struct Work<'a> {
+struct Work<'s, 'm> {
     record: TileRecord,
     /// The tile in level pixels.
     rect: Rect,
-    labels: TileLabels,
-    images: Vec<Arc<ImageSlot<'a>>>,
+    labels: TileLabels<'m>,
+    images: Vec<Arc<ImageSlot<'s, 'm>>>,
     /// Cells that have not come yet, and one for the selector until it has asked for them all.
     missing: AtomicUsize,
-    _permit: Permit<'a>,
+    _permit: Permit<'s>,
 }
 
-type ImageSlot<'a> = Slot<Work<'a>>;
-type LabelSlot = Slot<()>;
+type ImageSlot<'s, 'm> = Slot<'m, Work<'s, 'm>>;
+type LabelSlot<'m> = Slot<'m, ()>;
 
 /// Memory of one tile: its pixels, its labels.
 #[derive(Default)]
@@ -202,27 +157,69 @@ struct Scratch {
     resampling: LabelScratch,
 }
 
-impl<'a> Run<'a> {
-    fn new(job: &'a Pipeline<'a>) -> Result<Self> {
-        let level = job.slide.pyramid().level(job.roi.level)?;
-        let mask_level = job.mask.level_for(job.slide.pyramid(), level);
-        let on_mask = job.mask.slide().pyramid().level(mask_level)?;
-        let visible = job
-            .roi
-            .on_level
-            .intersection(Rect::new((0, 0), level.size))
-            .unwrap_or_default();
+/// Where the pixels and labels of cells lie: as many as a run holds at once as a rule. What it
+/// does not need is not touched.
+struct CellMemory {
+    images: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+impl CellMemory {
+    fn new(job: &Pipeline<'_>) -> Result<Self> {
+        let (level, visible) = job.level()?;
+        let (_, on_mask) = job.mask_level()?;
+        let room = |grid: CellGrid, width: u32, bytes: usize| {
+            let rows = u64::from(job.grid.tile_size()).div_ceil(grid.cell_size().height.into()) + 2;
+            let columns = u64::from(width).div_ceil(grid.cell_size().width.into()) + 1;
+            let cells = usize::try_from(rows * columns).unwrap_or(usize::MAX);
+            pages::zeroed(cells.saturating_mul(bytes).min(MOST_CELL_MEMORY))
+        };
+        let images = CellGrid::new(level, visible);
+        let labels = CellGrid::new(on_mask, Rect::new((0, 0), on_mask.size));
+        let label_bytes = LabelReader::cell_bytes(job.mask, labels);
+        let width = Mapping::new(level.size, on_mask.size)
+            .on_mask(visible)
+            .size
+            .width;
+        Ok(Self {
+            images: room(images, visible.size.width, image_bytes(images)),
+            labels: room(labels, width, label_bytes),
+        })
+    }
+}
+
+impl<'a> Pipeline<'a> {
+    /// The level that is cut, and the part of the region that lies on it, in level pixels.
+    fn level(&self) -> Result<(&'a Level, Rect)> {
+        let level = self.slide.pyramid().level(self.roi.level)?;
+        let whole = Rect::new((0, 0), level.size);
+        let visible = self.roi.on_level.intersection(whole).unwrap_or_default();
+        Ok((level, visible))
+    }
+
+    /// The level of the mask that is counted.
+    fn mask_level(&self) -> Result<(usize, &'a Level)> {
+        let (level, _) = self.level()?;
+        let index = self.mask.level_for(self.slide.pyramid(), level);
+        Ok((index, self.mask.slide().pyramid().level(index)?))
+    }
+}
+
+impl<'m> Run<'m> {
+    fn new(job: &'m Pipeline<'m>, memory: &'m mut CellMemory) -> Result<Self> {
+        let (level, visible) = job.level()?;
+        let (mask_level, on_mask) = job.mask_level()?;
+        let image_cells = CellGrid::new(level, visible);
+        let shelf = Shelf::of_pieces(&mut memory.images, image_bytes(image_cells));
         let mapping = Mapping::new(level.size, on_mask.size);
         let in_flight = job.pool.current_num_threads() * 4;
         Ok(Self {
             job,
             visible,
             mapping,
-            mask_level,
-            mask_cells: CellGrid::new(on_mask, mapping.on_mask(visible)),
-            image_cells: CellGrid::new(level, visible),
-            image_shelf: Arc::default(),
-            label_shelves: LabelShelves::default(),
+            mask: LabelReader::new(job.mask, mask_level, &mut memory.labels)?,
+            image_cells,
+            image_shelf: Arc::new(shelf),
             scratch: Mutex::default(),
             permits: Permits::new(in_flight),
             stopped: AtomicBool::new(false),
@@ -246,39 +243,71 @@ impl<'a> Run<'a> {
         (rect, rect.intersection(self.visible).unwrap_or_default())
     }
 
-    fn load_image<'s>(&'s self, scope: &Scope<'s>, index: CellIndex, slot: &ImageSlot<'s>) {
-        let guard = Settle(slot);
-        let rect = self.image_cells.rect(index);
-        let cell = match self.stopped.load(Ordering::Relaxed) {
-            true => None,
-            false => self.job.clock.read.time(|| self.read_image(rect)).ok(),
+    /// Reads cells together and tells those who wait for them.
+    fn load_images<'s>(&'s self, scope: &Scope<'s>, slots: &[(CellIndex, Arc<ImageSlot<'s, 'm>>)])
+    where
+        'm: 's,
+    {
+        let guards: Vec<_> = slots.iter().map(|(_, slot)| Settle(&**slot)).collect();
+        let rects: Vec<Rect> = slots
+            .iter()
+            .map(|&(index, _)| self.image_cells.rect(index))
+            .collect();
+        let cells = match self.stopped.load(Ordering::Relaxed) {
+            true => rects.iter().map(|_| None).collect(),
+            false => self.job.clock.read.time(|| self.read_images(&rects)),
         };
-        for work in guard.0.settle(cell) {
-            self.arrived(scope, work);
+        for (guard, cell) in guards.iter().zip(cells) {
+            for work in guard.0.settle(cell) {
+                self.arrived(scope, work);
+            }
         }
     }
 
     /// One of the cells that `work` waits for has come; after the last, the tile is made.
-    fn arrived<'s>(&'s self, scope: &Scope<'s>, work: Arc<Work<'s>>) {
+    fn arrived<'s>(&'s self, scope: &Scope<'s>, work: Arc<Work<'s, 'm>>)
+    where
+        'm: 's,
+    {
         if work.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             scope.spawn(move |_| self.make(&work));
         }
     }
 
-    fn read_image(&self, rect: Rect) -> Result<Cell> {
-        let bytes = pixels_of(rect.size) * PIXEL;
-        let mut buffer = self.image_shelf.take(bytes);
-        let region = Region::at_level(self.job.roi.level, rect.origin, rect.size);
-        let out = PixelsMut::packed(buffer.as_mut_slice(), rect.size, PixelFormat::RGB8)?;
+    fn read_image(&self, rect: Rect) -> Result<Cell<'m>> {
+        let mut buffer = self.image_shelf.take(pixels_of(rect.size) * PIXEL);
+        let RegionRead { region, out } = self.image_read(rect, buffer.as_mut_slice())?;
         self.job.slide.read_region_into(&region, out)?;
-        Ok(Cell {
-            rect,
-            pixels: CellPixels::Rows(buffer),
+        Ok(image_cell(rect, buffer))
+    }
+
+    /// Reads rectangles together; `None` for those that cannot be read.
+    fn read_images(&self, rects: &[Rect]) -> Vec<Option<Cell<'m>>> {
+        let take = |rect: &Rect| self.image_shelf.take(pixels_of(rect.size) * PIXEL);
+        let mut buffers: Vec<Buffer<'_>> = rects.iter().map(take).collect();
+        let reads = rects.iter().zip(&mut buffers);
+        let reads: Result<Vec<_>> = reads
+            .map(|(&rect, buffer)| self.image_read(rect, buffer.as_mut_slice()))
+            .collect();
+        let Ok(reads) = reads else {
+            return rects.iter().map(|_| None).collect();
+        };
+        let results = self.job.slide.read_regions(reads);
+        let cells = rects.iter().zip(buffers).zip(results);
+        cells
+            .map(|((&rect, buffer), result)| result.ok().map(|()| image_cell(rect, buffer)))
+            .collect()
+    }
+
+    fn image_read<'b>(&self, rect: Rect, buffer: &'b mut [u8]) -> Result<RegionRead<'b>> {
+        Ok(RegionRead {
+            region: Region::at_level(self.job.roi.level, rect.origin, rect.size),
+            out: PixelsMut::packed(buffer, rect.size, PixelFormat::RGB8)?,
         })
     }
 
     /// Assembles a tile and hands it to the sink.
-    fn make(&self, work: &Work<'_>) {
+    fn make(&self, work: &Work<'_, '_>) {
         if self.stopped.load(Ordering::Relaxed) {
             return;
         }
@@ -305,7 +334,7 @@ impl<'a> Run<'a> {
         self.report_progress();
     }
 
-    fn assemble(&self, work: &Work<'_>, scratch: &mut Scratch) -> Result<()> {
+    fn assemble(&self, work: &Work<'_, '_>, scratch: &mut Scratch) -> Result<()> {
         let area = pixels_of(work.rect.size);
         let part = work.labels.part;
         let padded = part != work.rect;
@@ -314,7 +343,8 @@ impl<'a> Run<'a> {
             area * PIXEL,
             padded.then_some(IMAGE_PAD),
         );
-        let cells: Option<Vec<Arc<Cell>>> = work.images.iter().map(|slot| slot.wait()).collect();
+        let cells: Option<Vec<Arc<Cell<'_>>>> =
+            work.images.iter().map(|slot| slot.wait()).collect();
         match cells {
             Some(cells) => {
                 for cell in cells {
@@ -363,16 +393,16 @@ impl<'a> Run<'a> {
 }
 
 /// Counts and selects the tiles of a row after another, and queues their reading.
-struct Selector<'s> {
-    run: &'s Run<'s>,
-    labels: BTreeMap<CellIndex, Arc<LabelSlot>>,
-    images: BTreeMap<CellIndex, Arc<ImageSlot<'s>>>,
+struct Selector<'s, 'm> {
+    run: &'s Run<'m>,
+    labels: BTreeMap<CellIndex, Arc<LabelSlot<'m>>>,
+    images: BTreeMap<CellIndex, Arc<ImageSlot<'s, 'm>>>,
     scratch: LabelScratch,
     rows: Vec<TileRecord>,
 }
 
-impl<'s> Selector<'s> {
-    fn new(run: &'s Run<'s>) -> Self {
+impl<'s, 'm: 's> Selector<'s, 'm> {
+    fn new(run: &'s Run<'m>) -> Self {
         Self {
             run,
             labels: BTreeMap::new(),
@@ -414,7 +444,7 @@ impl<'s> Selector<'s> {
         let Some(band) = band.intersection(run.visible) else {
             return;
         };
-        for index in run.mask_cells.touching(run.mapping.on_mask(band)) {
+        for index in run.mask.cells().touching(run.mapping.on_mask(band)) {
             self.labels.entry(index).or_insert_with(|| {
                 let slot = Arc::new(Slot::new());
                 let settled = Arc::clone(&slot);
@@ -422,7 +452,7 @@ impl<'s> Selector<'s> {
                     let guard = Settle(&*settled);
                     let cell = match run.stopped.load(Ordering::Relaxed) {
                         true => None,
-                        false => run.read_label_cell(run.mask_cells.rect(index)).ok(),
+                        false => run.job.clock.mask.time(|| run.mask.read(index)).ok(),
                     };
                     guard.0.settle(cell);
                 });
@@ -432,7 +462,7 @@ impl<'s> Selector<'s> {
     }
 
     /// Counts a tile; gives it back if it is to be made.
-    fn consider(&mut self, column: u32, row: u32) -> Option<Kept> {
+    fn consider(&mut self, column: u32, row: u32) -> Option<Kept<'m>> {
         let run = self.run;
         let job = run.job;
         let (rect, part) = run.tile_rects(column, row);
@@ -476,17 +506,21 @@ impl<'s> Selector<'s> {
     }
 
     /// The label cells of a tile; if one could not be read, the labels of the tile alone.
-    fn labels_of(&self, part: Rect) -> Result<TileLabels> {
+    fn labels_of(&self, part: Rect) -> Result<TileLabels<'m>> {
         let run = self.run;
         let on_mask = run.mapping.on_mask(part);
-        let cells: Option<Vec<Arc<Cell>>> = run
-            .mask_cells
+        let cells: Option<Vec<Arc<Cell<'_>>>> = run
+            .mask
+            .cells()
             .touching(on_mask)
             .map(|index| self.labels.get(&index)?.wait())
             .collect();
         let cells = match cells {
             Some(cells) => cells,
-            None => vec![Arc::new(run.read_label_cell(on_mask)?)],
+            None => {
+                let read = || run.mask.read_rect(on_mask);
+                vec![Arc::new(run.job.clock.mask.time(read)?)]
+            }
         };
         Ok(TileLabels {
             part,
@@ -497,17 +531,21 @@ impl<'s> Selector<'s> {
     }
 
     /// Queues the image cells of a row's tiles that were not asked for before, in file order.
-    fn ask_for_images(&mut self, scope: &Scope<'s>, kept: &[Kept]) {
+    fn ask_for_images(&mut self, scope: &Scope<'s>, kept: &[Kept<'_>]) {
         let run = self.run;
-        let touched = |tile: &Kept| run.image_cells.touching(tile.labels.part);
+        let touched = |tile: &Kept<'_>| run.image_cells.touching(tile.labels.part);
         let cells: BTreeSet<CellIndex> = kept.iter().flat_map(touched).collect();
+        let mut new = Vec::new();
         for index in cells {
             self.images.entry(index).or_insert_with(|| {
                 let slot = Arc::new(Slot::new());
-                let settled = Arc::clone(&slot);
-                scope.spawn(move |scope| run.load_image(scope, index, &settled));
+                new.push((index, Arc::clone(&slot)));
                 slot
             });
+        }
+        for together in new.chunks(TOGETHER) {
+            let together = together.to_vec();
+            scope.spawn(move |scope| run.load_images(scope, &together));
         }
     }
 
@@ -519,11 +557,11 @@ impl<'s> Selector<'s> {
             record,
             rect,
             labels,
-        }: Kept,
+        }: Kept<'m>,
     ) {
         let run = self.run;
         let permit = run.permits.acquire();
-        let images: Vec<Arc<ImageSlot<'_>>> = run
+        let images: Vec<Arc<ImageSlot<'_, '_>>> = run
             .image_cells
             .touching(labels.part)
             .filter_map(|index| self.images.get(&index).cloned())
@@ -555,88 +593,21 @@ impl<'s> Selector<'s> {
         let on_mask = run
             .mapping
             .on_mask(Rect::new((run.visible.origin.x, y), (1, 1)));
-        let first = run.mask_cells.row_of(on_mask.origin.y);
+        let first = run.mask.cells().row_of(on_mask.origin.y);
         self.labels = self.labels.split_off(&(first, i64::MIN));
     }
 }
 
-impl Run<'_> {
-    fn read_label_cell(&self, rect: Rect) -> Result<Cell> {
-        let job = self.job;
-        job.clock
-            .mask
-            .time(|| read_labels(job.mask, self.mask_level, rect, &self.label_shelves))
-    }
-}
-
-/// Where label cells get their memory from.
-#[derive(Default)]
-struct LabelShelves {
-    /// Pixels of all channels, before their first was taken out.
-    pixels: Arc<Shelf>,
-    labels: Arc<Shelf>,
-}
-
-/// Reads the labels of a rectangle of a mask level: the first channel of its pixels.
-fn read_labels(mask: &Mask, level: usize, rect: Rect, shelves: &LabelShelves) -> Result<Cell> {
-    let format = mask.pixel_format();
-    let width = mask.label_type().bytes();
-    let area = pixels_of(rect.size);
-    let region = Region::at_level(level, rect.origin, rect.size).with_fill(Fill::Color([0; 4]));
-    let pixel = format.bytes_per_pixel();
-    let shelf = if pixel == width {
-        &shelves.labels
-    } else {
-        &shelves.pixels
-    };
-    let mut pixels = shelf.take(area * pixel);
-    let out = PixelsMut::packed(pixels.as_mut_slice(), rect.size, format)?;
-    mask.slide().read_region_into(&region, out)?;
-    if let Some(value) = uniform(pixels.as_slice(), width, pixel) {
-        return Ok(Cell {
-            rect,
-            pixels: CellPixels::Uniform(value),
-        });
-    }
-    if pixel == width {
-        return Ok(Cell {
-            rect,
-            pixels: CellPixels::Rows(pixels),
-        });
-    }
-    let mut labels = shelves.labels.take(area * width);
-    first_channel(pixels.as_slice(), pixel, labels.as_mut_slice(), width);
-    Ok(Cell {
+fn image_cell(rect: Rect, buffer: Buffer<'_>) -> Cell<'_> {
+    Cell {
         rect,
-        pixels: CellPixels::Rows(labels),
-    })
+        pixels: CellPixels::Rows(buffer),
+    }
 }
 
-/// The label of every pixel, if all pixels are the same.
-fn uniform(pixels: &[u8], width: usize, pixel: usize) -> Option<[u8; 4]> {
-    let first = pixels.get(..width)?;
-    let rest = pixels.get(pixel..)?;
-    if pixels[..rest.len()] != *rest {
-        return None;
-    }
-    let mut value = [0; 4];
-    value[..width].copy_from_slice(first);
-    Some(value)
-}
-
-fn first_channel(pixels: &[u8], pixel: usize, labels: &mut [u8], width: usize) {
-    if (pixel, width) == (3, 1) {
-        for (label, pixel) in labels.iter_mut().zip(pixels.chunks_exact(3)) {
-            *label = pixel[0];
-        }
-        return;
-    }
-    for (label, pixel) in labels
-        .chunks_exact_mut(width)
-        .zip(pixels.chunks_exact(pixel))
-    {
-        label.copy_from_slice(&pixel[..width]);
-    }
+/// Bytes of the pixels of a cell.
+const fn image_bytes(cells: CellGrid) -> usize {
+    pixels_of(cells.cell_size()) * PIXEL
 }
 
 /// Number of pixels, as a length in memory.
@@ -692,6 +663,14 @@ impl Drop for Permit<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Image cells that are read together, since JPEG decodes fastest two at a time: few enough that
+/// threads share a row of them, and that a read does not spread over the pool's threads.
+const TOGETHER: usize = 4;
+
+/// Bytes that are set aside for cells, at most; if a run holds more of them, each has memory of its
+/// own.
+const MOST_CELL_MEMORY: usize = 1 << 28;
 
 /// What image tiles show beyond the region.
 const IMAGE_PAD: u8 = 255;

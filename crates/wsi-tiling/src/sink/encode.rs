@@ -1,75 +1,71 @@
-//! PNG, fast: what tiles and overviews are written with.
+//! Tiles and overviews as PNG files.
 
-use png::{BitDepth, ColorType, Compression, EncodingError, Filter};
-use wsi_core::{Error, ErrorKind, Result, Size};
+use wsi_core::{Error, Result, Size};
+use wsi_png::{Color, Encoder, Picture};
 
 use crate::mask::LabelType;
 
-/// Replaces `out` with a PNG of 8-bit RGB pixels.
-pub(crate) fn write_rgb(out: &mut Vec<u8>, size: Size, pixels: &[u8]) -> Result<()> {
-    encode(
-        out,
-        size,
-        (ColorType::Rgb, BitDepth::Eight),
-        Filter::Adaptive,
-        pixels,
-    )
+/// Encodes tiles, and keeps its memory from one to the next.
+#[derive(Debug, Default)]
+pub(crate) struct PngEncoder {
+    encoder: Encoder,
+    file: Vec<u8>,
+    /// Labels as PNG stores them, where the memory's order is another.
+    labels: Vec<u8>,
 }
 
-/// Replaces `out` with a gray PNG of labels of 8 or 16 bits, neither scaled nor interpolated.
-///
-/// Labels of 32 bits are written in 16; one that does not fit is an error.
-pub(super) fn write_labels(
-    out: &mut Vec<u8>,
-    size: Size,
-    labels: &[u8],
-    label_type: LabelType,
-) -> Result<()> {
-    if label_type == LabelType::U8 {
-        return encode(
-            out,
+impl PngEncoder {
+    /// The file of a picture of 8-bit RGB pixels.
+    pub(crate) fn rgb(&mut self, size: Size, pixels: &[u8]) -> Result<&[u8]> {
+        encode(&mut self.encoder, size, Color::Rgb8, pixels, &mut self.file)
+    }
+
+    /// The file of a gray picture of labels of 8 or 16 bits, neither scaled nor interpolated.
+    ///
+    /// Labels of 32 bits are written in 16; one that does not fit is an error.
+    pub(super) fn labels(
+        &mut self,
+        size: Size,
+        labels: &[u8],
+        label_type: LabelType,
+    ) -> Result<&[u8]> {
+        if label_type == LabelType::U8 {
+            return encode(
+                &mut self.encoder,
+                size,
+                Color::Gray8,
+                labels,
+                &mut self.file,
+            );
+        }
+        self.labels.clear();
+        for label in label_type.read(labels) {
+            let label = u16::try_from(label).map_err(|_| {
+                Error::unsupported(format!(
+                    "label {label} in a PNG, which holds labels up to 65535"
+                ))
+            })?;
+            self.labels.extend_from_slice(&label.to_be_bytes());
+        }
+        encode(
+            &mut self.encoder,
             size,
-            (ColorType::Grayscale, BitDepth::Eight),
-            Filter::Up,
-            labels,
-        );
+            Color::Gray16,
+            &self.labels,
+            &mut self.file,
+        )
     }
-    let mut wide = Vec::with_capacity(labels.len());
-    for label in label_type.read(labels) {
-        let label = u16::try_from(label).map_err(|_| {
-            Error::unsupported(format!(
-                "label {label} in a PNG, which holds labels up to 65535"
-            ))
-        })?;
-        wide.extend_from_slice(&label.to_be_bytes());
-    }
-    encode(
-        out,
-        size,
-        (ColorType::Grayscale, BitDepth::Sixteen),
-        Filter::Up,
-        &wide,
-    )
 }
 
-fn encode(
-    out: &mut Vec<u8>,
+fn encode<'f>(
+    encoder: &mut Encoder,
     size: Size,
-    (color, depth): (ColorType, BitDepth),
-    filter: Filter,
-    data: &[u8],
-) -> Result<()> {
-    out.clear();
-    let mut encoder = png::Encoder::new(out, size.width, size.height);
-    encoder.set_color(color);
-    encoder.set_depth(depth);
-    encoder.set_compression(Compression::Fast);
-    encoder.set_filter(filter);
-    let write = |encoder: png::Encoder<'_, &mut Vec<u8>>| -> Result<(), EncodingError> {
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(data)?;
-        writer.finish()
-    };
-    write(encoder)
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot encode a PNG").with_source(error))
+    color: Color,
+    pixels: &[u8],
+    file: &'f mut Vec<u8>,
+) -> Result<&'f [u8]> {
+    let picture = Picture::new((size.width, size.height), color, pixels)
+        .map_err(|error| Error::invalid("cannot encode a PNG").with_source(error))?;
+    encoder.encode(&picture, file);
+    Ok(file)
 }

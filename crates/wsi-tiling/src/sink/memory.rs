@@ -7,6 +7,7 @@ use wsi_core::{Error, Result};
 
 use super::png::not_begun;
 use super::{Tile, TileSink};
+use crate::arch::pages;
 use crate::job::Plan;
 use crate::mask::LabelType;
 use crate::select::{FailedTile, TileRecord};
@@ -123,8 +124,18 @@ impl MemorySink {
 
 impl TileSink for MemorySink {
     fn begin(&mut self, plan: &Plan) -> Result<()> {
+        let side = plan.tile_size as usize;
+        let mut stacks = Stacks::default();
+        let room = |bytes: usize| {
+            let tiles = usize::try_from(plan.grid.tiles()).unwrap_or(usize::MAX);
+            tiles.saturating_mul(side * side * bytes).min(MOST_ROOM)
+        };
+        // Of what is reserved, what no tile is put in is never touched.
+        pages::reserve(&mut stacks.images, room(3));
+        pages::reserve(&mut stacks.labels, room(plan.label_type.bytes()));
         *self = Self {
-            plan: Some((plan.tile_size as usize, plan.label_type)),
+            plan: Some((side, plan.label_type)),
+            stacks: Mutex::new(stacks),
             ..Self::default()
         };
         Ok(())
@@ -145,20 +156,27 @@ impl TileSink for MemorySink {
         let (side, labels) = self.plan.ok_or_else(not_begun)?;
         close_gaps(&mut stacks.images, tiles, side * side * 3);
         close_gaps(&mut stacks.labels, tiles, side * side * labels.bytes());
+        stacks.images.shrink_to_fit();
+        stacks.labels.shrink_to_fit();
         self.finished = true;
         self.records = tiles.to_vec();
         Ok(())
     }
 }
 
+/// Room that is reserved at the start, at most; more is found when it is needed.
+const MOST_ROOM: usize = 1 << 30;
+
 /// Puts `bytes` at their place in a stack of such.
 fn place(stack: &mut Vec<u8>, index: usize, bytes: &[u8]) {
     let start = index * bytes.len();
-    let end = start + bytes.len();
-    if stack.len() < end {
-        stack.resize(end, 0);
+    if stack.len() > start {
+        stack[start..start + bytes.len()].copy_from_slice(bytes);
+        return;
     }
-    stack[start..end].copy_from_slice(bytes);
+    // Tiles before it may still be on their way.
+    stack.resize(start, 0);
+    stack.extend_from_slice(bytes);
 }
 
 /// Moves tiles up to where tiles are missing.

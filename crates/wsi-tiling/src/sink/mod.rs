@@ -20,7 +20,7 @@ use crate::job::Plan;
 use crate::mask::LabelType;
 use crate::select::{FailedTile, TileRecord};
 
-pub(crate) use encode::write_rgb;
+pub(crate) use encode::PngEncoder;
 pub(crate) use folder::{create_dir, write_whole};
 pub use memory::{LabelStack, MemorySink, Tiles};
 pub use npy::{ImageLayout, NpyFolder};

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use wsi_core::{Error, Result, Size};
 
-use super::encode::{write_labels, write_rgb};
+use super::encode::PngEncoder;
 use super::folder::{Folder, IMAGES, MASKS, create_dir};
 use super::{Tile, TileSink};
 use crate::job::Plan;
@@ -38,8 +38,8 @@ struct Open {
     folder: Folder,
     /// Names of tiles of which both files were there at the beginning.
     done: HashSet<String>,
-    /// Memory for encoded files.
-    buffers: Mutex<Vec<Vec<u8>>>,
+    /// Encoders that no thread is using.
+    encoders: Mutex<Vec<PngEncoder>>,
 }
 
 impl PngFolder {
@@ -74,7 +74,7 @@ impl TileSink for PngFolder {
         self.open = Some(Open {
             folder,
             done,
-            buffers: Mutex::default(),
+            encoders: Mutex::default(),
         });
         Ok(())
     }
@@ -87,17 +87,19 @@ impl TileSink for PngFolder {
 
     fn write(&self, tile: &Tile<'_>) -> Result<()> {
         let open = self.open.as_ref().ok_or_else(not_begun)?;
-        let lock = || open.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = lock().pop().unwrap_or_default();
+        let lock = || open.encoders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut encoder = lock().pop().unwrap_or_default();
         let (image, mask) = files(tile.record);
         let size = Size::new(tile.size, tile.size);
-        write_rgb(&mut buffer, size, tile.image)
-            .and_then(|()| open.folder.write(&image, &buffer))
+        encoder
+            .rgb(size, tile.image)
+            .and_then(|file| open.folder.write(&image, file))
             .map_err(|error| error.at_path(open.folder.path(&image)))?;
-        write_labels(&mut buffer, size, tile.labels, tile.label_type)
-            .and_then(|()| open.folder.write(&mask, &buffer))
+        encoder
+            .labels(size, tile.labels, tile.label_type)
+            .and_then(|file| open.folder.write(&mask, file))
             .map_err(|error| error.at_path(open.folder.path(&mask)))?;
-        lock().push(buffer);
+        lock().push(encoder);
         Ok(())
     }
 

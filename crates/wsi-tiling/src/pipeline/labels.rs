@@ -1,0 +1,172 @@
+//! Cells of a mask level: read once, reduced to one label a pixel, or to one label if all are alike.
+
+use std::sync::Arc;
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use wsi_core::{Fill, PixelsMut, Rect, Region, Result};
+
+use super::cells::{Cell, CellGrid, CellIndex, CellPixels, Shelf};
+use super::repeats::Repeats;
+use super::{Clock, pixels_of};
+use crate::arch;
+use crate::mask::Mask;
+
+/// Reads cells of one level of a mask.
+pub(super) struct LabelReader<'a> {
+    mask: &'a Mask,
+    level: usize,
+    /// Whole stored tiles: to decode a tile of labels costs the same, wanted in part or not.
+    cells: CellGrid,
+    repeats: Option<Repeats<'a>>,
+    /// Pixels of all channels, before their first was taken out.
+    pixels: Arc<Shelf<'a>>,
+    labels: Arc<Shelf<'a>>,
+}
+
+impl<'a> LabelReader<'a> {
+    /// Labels go to `memory` first, of which a cell takes [`cell_bytes`](Self::cell_bytes).
+    pub(super) fn new(mask: &'a Mask, level: usize, memory: &'a mut [u8]) -> Result<Self> {
+        let on = mask.slide().pyramid().level(level)?;
+        let cells = CellGrid::new(on, Rect::new((0, 0), on.size));
+        Ok(Self {
+            mask,
+            level,
+            cells,
+            repeats: Repeats::new(mask.slide(), level, cells.cell_size()),
+            pixels: Arc::default(),
+            labels: Arc::new(Shelf::of_pieces(memory, Self::cell_bytes(mask, cells))),
+        })
+    }
+
+    /// Bytes of the labels of a cell.
+    pub(super) fn cell_bytes(mask: &Mask, cells: CellGrid) -> usize {
+        pixels_of(cells.cell_size()) * mask.label_type().bytes()
+    }
+
+    pub(super) const fn cells(&self) -> &CellGrid {
+        &self.cells
+    }
+
+    /// Reads a cell.
+    pub(super) fn read(&self, index: CellIndex) -> Result<Cell<'a>> {
+        let rect = self.cells.rect(index);
+        let Some(repeats) = &self.repeats else {
+            return self.read_rect(rect);
+        };
+        let stored = repeats.stored(index);
+        if let Some(value) = repeats.find(&stored) {
+            return Ok(Cell {
+                rect,
+                pixels: CellPixels::Uniform(value),
+            });
+        }
+        let cell = self.read_rect(rect)?;
+        if let CellPixels::Uniform(value) = cell.pixels
+            && rect.size == self.cells.cell_size()
+        {
+            repeats.learn(stored, value);
+        }
+        Ok(cell)
+    }
+
+    /// Reads the labels of a rectangle: the first channel of its pixels.
+    pub(super) fn read_rect(&self, rect: Rect) -> Result<Cell<'a>> {
+        let mask = self.mask;
+        let format = mask.pixel_format();
+        let width = mask.label_type().bytes();
+        let area = pixels_of(rect.size);
+        let region = Region::at_level(self.level, rect.origin, rect.size);
+        let region = region.with_fill(Fill::Color([0; 4]));
+        let pixel = format.bytes_per_pixel();
+        let shelf = if pixel == width {
+            &self.labels
+        } else {
+            &self.pixels
+        };
+        let mut pixels = shelf.take(area * pixel);
+        let out = PixelsMut::packed(pixels.as_mut_slice(), rect.size, format)?;
+        mask.slide().read_region_into(&region, out)?;
+        let pixels = if let Some(value) = uniform(pixels.as_slice(), width, pixel) {
+            CellPixels::Uniform(value)
+        } else if pixel == width {
+            CellPixels::Rows(pixels)
+        } else {
+            let mut labels = self.labels.take(area * width);
+            first_channel(pixels.as_slice(), pixel, labels.as_mut_slice(), width);
+            CellPixels::Rows(labels)
+        };
+        Ok(Cell { rect, pixels })
+    }
+}
+
+/// The bounding box of the foreground of a mask level, in its pixels.
+pub(crate) fn foreground_box(mask: &Mask, level: usize, clock: &Clock) -> Result<Option<Rect>> {
+    let reader = LabelReader::new(mask, level, &mut [])?;
+    let cells: Vec<CellIndex> = reader.cells().all().collect();
+    cells
+        .into_par_iter()
+        .map(|index| {
+            clock.mask.time(|| {
+                let cell = reader.read(index)?;
+                Ok(foreground_in(&cell, mask))
+            })
+        })
+        .try_reduce(|| None, |a, b| Ok(union(a, b)))
+}
+
+/// The bounding box of a cell's foreground, in level pixels.
+fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
+    let labels = mask.label_type();
+    let foreground = mask.foreground();
+    if let CellPixels::Uniform(value) = &cell.pixels {
+        let found = foreground.count(&value[..labels.bytes()], labels) > 0;
+        return found.then_some(cell.rect);
+    }
+    let rows = cell.rows_in(cell.rect, labels.bytes());
+    let mut found = None;
+    for (y, row) in (cell.rect.origin.y..).zip(rows) {
+        if let Some((first, last)) = foreground.span(row, labels) {
+            let x = cell.rect.origin.x + i64::try_from(first).unwrap_or(0);
+            let width = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
+            found = union(found, Some(Rect::new((x, y), (width, 1))));
+        }
+    }
+    found
+}
+
+fn union(a: Option<Rect>, b: Option<Rect>) -> Option<Rect> {
+    let (Some(a), Some(b)) = (a, b) else {
+        return a.or(b);
+    };
+    let (x, y) = (a.origin.x.min(b.origin.x), a.origin.y.min(b.origin.y));
+    let side = |from: i64, to: i64| u32::try_from(to - from).unwrap_or(u32::MAX);
+    let size = (
+        side(x, a.right().max(b.right())),
+        side(y, a.bottom().max(b.bottom())),
+    );
+    Some(Rect::new((x, y), size))
+}
+
+/// The label of every pixel, if all pixels are the same.
+fn uniform(pixels: &[u8], width: usize, pixel: usize) -> Option<[u8; 4]> {
+    let first = pixels.get(..width)?;
+    let rest = pixels.get(pixel..)?;
+    if pixels[..rest.len()] != *rest {
+        return None;
+    }
+    let mut value = [0; 4];
+    value[..width].copy_from_slice(first);
+    Some(value)
+}
+
+fn first_channel(pixels: &[u8], pixel: usize, labels: &mut [u8], width: usize) {
+    if (pixel, width) == (3, 1) {
+        return arch::first_of_three(pixels, labels);
+    }
+    for (label, pixel) in labels
+        .chunks_exact_mut(width)
+        .zip(pixels.chunks_exact(pixel))
+    {
+        label.copy_from_slice(&pixel[..width]);
+    }
+}
