@@ -21,6 +21,7 @@ def main() -> None:
     """A panel a job, a bar a contender, on a scale of its own that begins at 0."""
     results = json.loads(Path(sys.argv[1]).read_text())
     jobs = results["jobs"]
+    inexact = {name for name, about in results["contenders"].items() if not about.get("exact", True)}
     down = math.ceil(len(jobs) / COLUMNS)
     figure, axes = plt.subplots(
         down, COLUMNS, figsize=(5 * COLUMNS, 2.4 * down), squeeze=False, layout="constrained"
@@ -28,23 +29,23 @@ def main() -> None:
     for axis in axes.flat[len(jobs) :]:
         axis.set_visible(False)
     for axis, (name, job) in zip(axes.flat, jobs.items()):
-        panel(axis, name, job)
+        panel(axis, name, job, inexact)
     machine = results["machine"]
     figure.suptitle(
-        f"Median milliseconds inside the process, and times ours "
-        f"({machine['cpu']}, {machine['cores']} cores)"
+        f"Median milliseconds inside the process, and how many times ours: "
+        f"{machine['cpu']}, {machine['cores']} cores  (* pixels differ)"
     )
     figure.savefig(sys.argv[2], dpi=110)
 
 
-def panel(axis: plt.Axes, name: str, job: dict) -> None:
-    """One job's bars, the fastest on top."""
+def panel(axis: plt.Axes, name: str, job: dict, inexact: set[str]) -> None:
+    """One job's bars, the fastest on top; a star for those whose pixels differ."""
     figures = {who: medians(row) for who, row in job["contenders"].items()}
     known = {who: figure[1] for who, figure in figures.items() if figure}
     order = sorted(known, key=known.get, reverse=True)
     values = [known[who] * 1e3 for who in order]
     colours = [OURS_COLOUR if who == OURS else PEER_COLOUR for who in order]
-    bars = axis.barh(order, values, color=colours)
+    bars = axis.barh([f"{who} *" if who in inexact else who for who in order], values, color=colours)
     ours = known.get(OURS)
     labels = [
         f" {milliseconds(known[who])}"

@@ -27,6 +27,9 @@ from places import OUT, ROOT
 SCRATCH = OUT / "scratch"
 LIMIT = 300
 """Seconds for one process."""
+ENVIRONMENT = os.environ | {"RUST_BACKTRACE": "0"}
+FAILURES = (subprocess.SubprocessError, RuntimeError, OSError, ValueError, KeyError)
+"""What a contender may do without stopping the others."""
 
 
 def main() -> None:
@@ -96,7 +99,8 @@ def choose(arguments: argparse.Namespace) -> list[Contender]:
 
 def build_rust_peer() -> str | None:
     """Builds the program of `rust/`; what went wrong, if anything did."""
-    command = ["cargo", "build", "--release", "--locked", "--target-dir", str(OUT / "rust")]
+    command = ["cargo", "build", "--release", "--locked", "--ignore-rust-version"]
+    command += ["--target-dir", str(OUT / "rust")]
     folder = Path(__file__).resolve().parent / "rust"
     done = subprocess.run(command, cwd=folder, stderr=subprocess.PIPE, text=True, check=False)
     return environment.last_line(done.stderr) if done.returncode != 0 else None
@@ -111,18 +115,26 @@ def run_job(job: Job, contenders: list[Contender], arguments: argparse.Namespace
         try:
             outputs[contender.name] = once_for_check(job, contender)
             taking_part.append(contender)
-        except (Skip, subprocess.SubprocessError, RuntimeError) as error:
+        except (Skip, *FAILURES) as error:
             rows[contender.name]["error"] = str(error)
             print(f"  SKIP {contender.name}: {error}", file=sys.stderr)
     if job.checked and outputs:
         for name, report in check(outputs).items():
             rows[name]["check"] = report
+            contender = next(c for c in contenders if c.name == name)
+            if not report["equal"] and contender.about.get("exact"):
+                print(f"  {name} DIFFERS: {report}", file=sys.stderr)
     with held(arguments.lock):
         for repetition in range(arguments.repeat):
             turn = repetition % max(len(taking_part), 1)
             for contender in taking_part[turn:] + taking_part[:turn]:
-                seconds, wall = timed(job, contender)
-                rows[contender.name]["samples"].append({"seconds": seconds, "wall": wall})
+                row = rows[contender.name]
+                try:
+                    seconds, wall = timed(job, contender)
+                    row["samples"].append({"seconds": seconds, "wall": wall})
+                except FAILURES as error:
+                    row["error"] = str(error)
+                    print(f"  {contender.name}: {error}", file=sys.stderr)
     shutil.rmtree(SCRATCH / "check", ignore_errors=True)
     return {"title": job.title, "kind": job.spec["kind"], "contenders": rows}
 
@@ -161,7 +173,9 @@ def run(contender: Contender, spec: dict[str, Any]) -> tuple[float, float]:
     answers = []
     before = time.perf_counter()
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=LIMIT, env=ENVIRONMENT
+        )
         if done.returncode != 0:
             raise RuntimeError(environment.last_line(done.stderr) or f"ended {done.returncode}")
         answers.append(done.stdout)
@@ -175,11 +189,7 @@ def check(outputs: dict[str, str]) -> dict[str, Any]:
     request = SCRATCH / "check.json"
     request.write_text(json.dumps({"reference": reference, "outputs": outputs}))
     reports = json.loads(environment.tool("check.py", request))
-    for name, report in reports.items():
-        report["against"] = reference
-        if not report["equal"]:
-            print(f"  {name} differs from {reference}: {report}", file=sys.stderr)
-    return reports
+    return {name: report | {"against": reference} for name, report in reports.items()}
 
 
 @contextlib.contextmanager

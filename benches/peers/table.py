@@ -23,7 +23,7 @@ def render(results: dict[str, Any]) -> str:
         "",
     ]
     for name, job in results["jobs"].items():
-        lines += [f"## {name}: {job['title']}", "", *rows(job), ""]
+        lines += [f"## {name}: {job['title']}", "", *rows(job, results["contenders"]), ""]
     return "\n".join(lines)
 
 
@@ -33,7 +33,7 @@ def version_line(name: str, about: dict[str, Any]) -> str:
     return f"{name}: {packages or about.get('error') or 'this repository'}"
 
 
-def rows(job: dict[str, Any]) -> list[str]:
+def rows(job: dict[str, Any], abouts: dict[str, Any]) -> list[str]:
     """The lines of a job's table, the fastest first."""
     contenders = job["contenders"]
     ours = medians(contenders.get(OURS, {}))
@@ -50,7 +50,7 @@ def rows(job: dict[str, Any]) -> list[str]:
         row = contenders[name]
         figures = medians(row)
         if figures is None:
-            lines.append(f"| {name} | SKIP | | | | | {row.get('error', '')} |".replace("\n", " "))
+            lines.append(f"| {name} | SKIP | | | | | {row.get('error', '')} |")
             continue
         cells = [milliseconds(figure) for figure in figures]
         ratios = ["", ""]
@@ -59,7 +59,8 @@ def rows(job: dict[str, Any]) -> list[str]:
         if job["kind"] == "opening":  # the processes do different things
             cells[2] = ratios[1] = ""
         label = f"**{name}**" if name == OURS else name
-        lines.append(f"| {' | '.join([label, *cells, *ratios, told(row.get('check'))])} |")
+        note = told(row.get("check"), abouts.get(name, {}).get("exact", True))
+        lines.append(f"| {' | '.join([label, *cells, *ratios, note])} |")
     return lines
 
 
@@ -79,28 +80,28 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def told(check: dict[str, Any] | None) -> str:
+def told(check: dict[str, Any] | None, exact: bool) -> str:
     """What the check has found, in a few words."""
     if check is None:
         return ""
-    words = [f"{check['pictures']} equal" if check["equal"] else different(check)]
+    words = [f"{check['pictures']} equal" if check["equal"] else different(check, exact)]
     if "bytes" in check:
         words.append(f"{check['bytes'] / 1e6:.1f} MB")
     if "times_pillow" in check:
         name, ratio = max(check["times_pillow"].items(), key=lambda item: item[1])
-        words.append(f"at most {ratio:.2f} times Pillow's ({name})")
+        words.append(f"at most {ratio:.2f} times Pillow's default ({name})")
     return ", ".join(words)
 
 
-def different(check: dict[str, Any]) -> str:
+def different(check: dict[str, Any], exact: bool) -> str:
     """How far off pixels are."""
-    words = f"{check['different']} of {check['pictures']} DIFFER"
+    words = f"{check['different']} of {check['pictures']} differ"
     if "largest_difference" in check:
         share, most = check["share_of_pixels"], check["largest_difference"]
-        words += f": {share:.2%} of pixels, by up to {most}"
+        words += f" (in {share:.0%} of the pixels, by up to {most})"
     if check.get("missing") or check.get("extra"):
         words += f"; {check['missing']} missing, {check['extra']} too many"
-    return words
+    return f"**WRONG**: {words}" if exact else f"not exact: {words}"
 
 
 def ours_differ(results: dict[str, Any]) -> bool:

@@ -1,7 +1,8 @@
 """The jobs, written once for all peers.
 
-The tiling job is the published one as DESIGN.md states it, twice: `published` reads as its scripts
-do, `best` reads only what is needed, in as many threads as the machine of the published page has.
+Each returns the seconds that it took and what it has read. The tiling job is the published one as
+DESIGN.md states it, twice: `published` reads as its scripts do, `best` reads only what is needed,
+in as many threads as the machine of the published page has.
 """
 
 import dataclasses
@@ -19,8 +20,9 @@ from peers.base import Level, Rect, each
 # Job A: the lowest level
 
 
-def lowest(peer: Any, spec: dict[str, Any]) -> None:
+def lowest(peer: Any, spec: dict[str, Any]) -> tuple[float, None]:
     """Opens each file, reads its lowest level whole, and saves it."""
+    before = time.perf_counter()
     save = peer.save_png_fast if spec["best"] else peer.save_png
     for path in spec["files"]:
         slide = peer.Slide(path, 1)
@@ -29,6 +31,7 @@ def lowest(peer: Any, spec: dict[str, Any]) -> None:
         pixels = slide.region(level, Rect(0, 0, size.width, size.height))
         save(pixels, Path(spec["out"]) / f"{Path(path).stem}.png")
         slide.close()
+    return time.perf_counter() - before, None
 
 
 # Job B: tiles
@@ -80,8 +83,9 @@ class Plan:
         return rect, slice(y0 - y, y1 - y), slice(x0 - x, x1 - x)
 
 
-def tiling(peer: Any, spec: dict[str, Any]) -> dict[str, Tiles]:
+def tiling(peer: Any, spec: dict[str, Any]) -> tuple[float, dict[str, Tiles]]:
     """Cuts each slide into tiles and, where there is a folder to write into, saves them."""
+    before = time.perf_counter()
     cut = best if spec["best"] else published
     threads = spec["threads"] if spec["best"] else 1
     result = {}
@@ -93,7 +97,7 @@ def tiling(peer: Any, spec: dict[str, Any]) -> dict[str, Tiles]:
         result[Path(image).stem] = tiles
         if spec.get("out"):
             save(peer, tiles, Path(spec["out"]) / Path(image).stem, spec["best"], threads)
-    return result
+    return time.perf_counter() - before, result
 
 
 def published(slide: Any, mask: Any, spec: dict[str, Any]) -> Tiles:
@@ -208,21 +212,23 @@ def mask_path(folder: Path, name: str) -> Path:
 # Jobs C and D: patches
 
 
-def patches(peer: Any, spec: dict[str, Any]) -> np.ndarray:
-    """Reads squares of one size anywhere in a level."""
-    slide = peer.Slide(spec["slide"], spec["threads"])
+def patches(peer: Any, spec: dict[str, Any]) -> tuple[float, np.ndarray]:
+    """Reads squares of one size anywhere in a level, into memory that is there before."""
     size = spec["size"]
     out = np.empty((len(spec["locations"]), size, size, 3), np.uint8)
+    out.fill(1)
     rects = [Rect(x, y, size, size) for x, y in spec["locations"]]
-    slide.fill(spec["level"], rects, list(out))
+    before = time.perf_counter()
+    slide = peer.Slide(spec["slide"], spec["threads"])
+    slide.patches(spec["level"], rects, list(out))
     slide.close()
-    return out
+    return time.perf_counter() - before, out
 
 
 # Job E: opening
 
 
-def opening(peer: Any, spec: dict[str, Any]) -> float:
+def opening(peer: Any, spec: dict[str, Any]) -> tuple[float, None]:
     """Opens a slide so many times; the middle of what one opening took."""
     seconds = []
     for _ in range(spec["count"]):
@@ -232,7 +238,7 @@ def opening(peer: Any, spec: dict[str, Any]) -> float:
         seconds.append(time.perf_counter() - before)
         slide.close()
         assert len(sizes) == len(slide.levels)
-    return statistics.median(seconds)
+    return statistics.median(seconds), None
 
 
 def dump(result: Any, path: str) -> None:

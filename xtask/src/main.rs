@@ -18,6 +18,7 @@ mod bundled_mask;
 mod ci;
 mod fixtures;
 mod layers;
+mod peers;
 mod turbo;
 mod valgrind;
 mod workspace;
@@ -68,6 +69,12 @@ enum Command {
     },
     /// Check that the crates import each other only as ARCHITECTURE.md allows.
     Layers,
+    /// Time our programs beside other slide readers; needs Python and pip.
+    Peers {
+        /// For `benches/peers/run.py`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
     Turbo,
     /// Run the tests of the OpenSlide backend under valgrind; needs it and the library.
@@ -91,6 +98,7 @@ fn main() -> anyhow::Result<()> {
         } => agree::run(regions, seed, slides),
         Command::Bindgen { check } => bindgen::run(check),
         Command::Layers => layers::run(),
+        Command::Peers { arguments } => peers::run(&arguments),
         Command::Turbo => turbo::run(),
         Command::Valgrind => valgrind::run(),
         Command::Ci => ci::run(),

@@ -1,6 +1,11 @@
 """libvips, by pyvips and the library of pyvips-binary, which reads these files with libtiff."""
 
 import os
+
+# Set before libvips starts. Its pipelines get one thread each, since the jobs' own threads each
+# read with a pipeline; more of both are slower.
+os.environ["VIPS_CONCURRENCY"] = "1"
+
 from collections.abc import Sequence
 from pathlib import Path
 from threading import local
@@ -9,48 +14,52 @@ import numpy as np
 import pyvips
 
 from . import base
-from .base import Level, Rect, each
+from .base import Level, Rect, each, fill_by_stored_tiles
 
 EXACT = True
 PACKAGES = ("pyvips", "pyvips-binary")
 
 
 class Slide(base.Slide):
-    """One image a level, opened when it is first read; libvips keeps a few rows of tiles."""
+    """An image a level."""
+
+    BAND = 256
 
     def __init__(self, path: str, threads: int) -> None:
         self.threads = threads
-        self.path = path
         first = pyvips.Image.new_from_file(path, page=0)
-        self.images = {0: first}
-        count = first.get("n-pages")
-        for page in range(1, count):
-            self.images[page] = pyvips.Image.new_from_file(path, page=page)
+        others = range(1, first.get("n-pages"))
+        self.images = [first, *(pyvips.Image.new_from_file(path, page=page) for page in others)]
         self.levels = [
-            Level(image.width, image.height, first.width / image.width)
-            for image in self.images.values()
+            Level(image.width, image.height, first.width / image.width) for image in self.images
         ]
         self.regions = local()
 
     def region(self, level: int, rect: Rect) -> np.ndarray:
         return self.images[level].crop(*rect).numpy()
 
-    def fetch(self, level: int, rect: Rect) -> np.ndarray:
-        """A rectangle without a pipeline: a region each thread, which asks the decoder's cache."""
-        regions = self.regions.__dict__
-        if level not in regions:
-            regions[level] = pyvips.Region.new(self.images[level])
-        data = regions[level].fetch(*rect)
-        return np.frombuffer(data, np.uint8).reshape(rect.height, rect.width, 3)
-
-    def fill(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
+    def patches(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
+        """The cache that comes with an image, two rows of tiles, does as well as a larger one."""
         def one(rect: Rect, target: np.ndarray) -> None:
             target[...] = self.fetch(level, rect)
 
         each(self.threads, one, rects, targets)
 
-    def labels(self, level: int, rect: Rect) -> np.ndarray:
-        return self.images[level].crop(*rect)[0].numpy()
+    def fill(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
+        image = self.images[level]
+        stored = image.get("tile-width"), image.get("tile-height")
+        fill_by_stored_tiles(self, self.fetch, stored, level, rects, targets)
+
+    def first_channel(self, level: int, rect: Rect) -> np.ndarray:
+        return self.fetch(level, rect)[..., 0]
+
+    def fetch(self, level: int, rect: Rect) -> np.ndarray:
+        """A rectangle without a pipeline: each thread has a region, which asks the cache."""
+        regions = self.regions.__dict__
+        if level not in regions:
+            regions[level] = pyvips.Region.new(self.images[level])
+        data = regions[level].fetch(*rect)
+        return np.frombuffer(data, np.uint8).reshape(rect.height, rect.width, 3)
 
 
 def save_png(pixels: np.ndarray, path: Path) -> None:
@@ -59,5 +68,5 @@ def save_png(pixels: np.ndarray, path: Path) -> None:
 
 
 def save_png_fast(pixels: np.ndarray, path: Path) -> None:
-    """The lowest level that still compresses."""
-    pyvips.Image.new_from_array(pixels).pngsave(os.fspath(path), compression=1)
+    """The lowest level that still compresses; of its filters, the one that helps for nothing."""
+    pyvips.Image.new_from_array(pixels).pngsave(os.fspath(path), compression=1, filter="up")

@@ -1,22 +1,20 @@
 """tifffile, stored tile by stored tile; imagecodecs decodes them."""
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+import imagecodecs
 import numpy as np
 import tifffile
 
 from . import base
-from .base import Level, Rect, each, save_png
+from .base import CACHE, Cell, Level, Rect, by_stored_tile, cells, each, paste, save_png
 
 EXACT = True
 PACKAGES = ("tifffile", "imagecodecs")
 __all__ = ["save_png"]
-
-Cell = tuple[int, int]
-"""Column and row of a stored tile."""
 
 
 class Slide(base.Slide):
@@ -34,16 +32,23 @@ class Slide(base.Slide):
 
     def region(self, level: int, rect: Rect) -> np.ndarray:
         out = np.empty((rect.height, rect.width, 3), np.uint8)
-        for cell in cells(self.pages[level], rect):
+        for cell in cells(self.stored(level), rect):
             paste(self.decode(level, cell), self.origin(level, cell), rect, out)
         return out
 
+    def patches(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
+        """It keeps nothing, so a cache stands before it."""
+        width, height = self.stored(level)
+        decode = lru_cache(CACHE // (width * height * 3))(self.decode)
+
+        def one(rect: Rect, target: np.ndarray) -> None:
+            for cell in cells((width, height), rect):
+                paste(decode(level, cell), self.origin(level, cell), rect, target)
+
+        each(self.threads, one, rects, targets)
+
     def fill(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
-        """Every stored tile that any rectangle touches is decoded once."""
-        wanted: OrderedDict[Cell, list[int]] = OrderedDict()
-        for index, rect in enumerate(rects):
-            for cell in cells(self.pages[level], rect):
-                wanted.setdefault(cell, []).append(index)
+        wanted = by_stored_tile(self.stored(level), rects)
 
         def one(cell: Cell) -> None:
             tile, origin = self.decode(level, cell), self.origin(level, cell)
@@ -58,23 +63,28 @@ class Slide(base.Slide):
         def one(cell: Cell) -> None:
             paste(self.decode(level, cell)[..., 0], self.origin(level, cell), rect, out)
 
-        each(self.threads, one, cells(self.pages[level], rect))
+        each(self.threads, one, cells(self.stored(level), rect))
         return out
+
+    def stored(self, level: int) -> tuple[int, int]:
+        """Width and height of stored tiles."""
+        page = self.pages[level]
+        return page.tilewidth, page.tilelength
 
     def origin(self, level: int, cell: Cell) -> tuple[int, int]:
         """Where a stored tile begins."""
-        page = self.pages[level]
-        return cell[0] * page.tilewidth, cell[1] * page.tilelength
+        width, height = self.stored(level)
+        return cell[0] * width, cell[1] * height
 
     def decode(self, level: int, cell: Cell) -> np.ndarray:
         """A stored tile, as it is stored: whole at the edges, too."""
         page = self.pages[level]
         across = -(-page.imagewidth // page.tilewidth)
         index = cell[1] * across + cell[0]
-        handle = self.file.filehandle
-        with handle.lock or LOCK:
-            handle.seek(page.dataoffsets[index])
-            data = handle.read(page.databytecounts[index])
+        file = self.file.filehandle
+        with LOCK:
+            file.seek(page.dataoffsets[index])
+            data = file.read(page.databytecounts[index])
         tile, _, _ = page.decode(data, index, jpegtables=page.jpegtables, _fullsize=True)
         return tile[0]
 
@@ -83,27 +93,16 @@ class Slide(base.Slide):
 
 
 LOCK = Lock()
-
-
-def cells(page: tifffile.TiffPage, rect: Rect) -> list[Cell]:
-    """The stored tiles that a rectangle touches."""
-    columns = range(rect.x // page.tilewidth, -(-(rect.x + rect.width) // page.tilewidth))
-    rows = range(rect.y // page.tilelength, -(-(rect.y + rect.height) // page.tilelength))
-    return [(column, row) for row in rows for column in columns]
-
-
-def paste(tile: np.ndarray, origin: tuple[int, int], rect: Rect, out: np.ndarray) -> None:
-    """Copies what a stored tile has of a rectangle."""
-    left, top = origin
-    x0, x1 = max(left, rect.x), min(left + tile.shape[1], rect.x + rect.width)
-    y0, y1 = max(top, rect.y), min(top + tile.shape[0], rect.y + rect.height)
-    out[y0 - rect.y : y1 - rect.y, x0 - rect.x : x1 - rect.x] = tile[
-        y0 - top : y1 - top, x0 - left : x1 - left
-    ]
+"""One thread at a time moves a file's position."""
 
 
 def save_png_fast(pixels: np.ndarray, path: Path) -> None:
-    """imagecodecs is there already, and faster than Pillow."""
-    import imagecodecs
-
-    path.write_bytes(imagecodecs.png_encode(pixels, level=1))
+    """imagecodecs is there already, and in this setting twice as fast as Pillow."""
+    path.write_bytes(
+        imagecodecs.png_encode(
+            pixels,
+            level=1,
+            strategy=imagecodecs.PNG.STRATEGY.RLE,
+            filter=imagecodecs.PNG.FILTER.SUB,
+        )
+    )
