@@ -54,7 +54,7 @@ def every_job() -> list[Job]:
     ):
         for threads in (1, 2):
             many = "1 thread" if threads == 1 else f"{threads} threads"
-            spec = patches(chosen[key], size, threads)
+            spec = patches(chosen[key], size, threads) | {"sweep": key == "sweep"}
             jobs.append(Job(f"{name}{threads}", f"{title}, {many}", spec))
     for name, title, count in (("E", "first opening of a process", 1), ("E-again", "again", 20)):
         spec = {"kind": "opening", "slide": file("slide_a"), "count": count}

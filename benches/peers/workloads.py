@@ -213,14 +213,16 @@ def mask_path(folder: Path, name: str) -> Path:
 
 
 def patches(peer: Any, spec: dict[str, Any]) -> tuple[float, np.ndarray]:
-    """Reads squares of one size anywhere in a level, into memory that is there before."""
+    """Reads squares of one size, each when it is asked for or, in a sweep, all together; into memory
+    that is there before."""
     size = spec["size"]
     out = np.empty((len(spec["locations"]), size, size, 3), np.uint8)
     out.fill(1)
     rects = [Rect(x, y, size, size) for x, y in spec["locations"]]
     before = time.perf_counter()
     slide = peer.Slide(spec["slide"], spec["threads"])
-    slide.patches(spec["level"], rects, list(out))
+    read = slide.fill if spec["sweep"] else slide.patches
+    read(spec["level"], rects, list(out))
     slide.close()
     return time.perf_counter() - before, out
 

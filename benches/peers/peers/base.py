@@ -63,7 +63,7 @@ class Slide:
         each(self.threads, one, rects, targets)
 
     def fill(self, level: int, rects: Sequence[Rect], targets: Sequence[np.ndarray]) -> None:
-        """Reads rectangles that are all known, in whatever order is the fastest."""
+        """Reads rectangles that are all known before, in whatever order is the fastest."""
         self.patches(level, rects, targets)
 
     def labels(self, level: int, rect: Rect) -> np.ndarray:
