@@ -24,6 +24,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A [`PatchReader`] reads patches at any places in batches, ahead of a training loop.
+//!
 //! The mask is counted in its own pixels, a row of tiles at a time; of the slide, only the stored
 //! tiles that a kept tile touches are read, each once. Memory depends on a row of tiles and on what
 //! is in flight, not on the slide. This crate knows slides by `wsi-core`'s traits alone.
@@ -34,6 +36,7 @@ mod job;
 mod mask;
 mod occupancy;
 mod overview;
+mod patches;
 mod pipeline;
 mod report;
 mod roi;
@@ -45,6 +48,7 @@ pub use grid::{Grid, Padding};
 pub use job::{Plan, Progress, TilingJob};
 pub use mask::{Foreground, LabelSample, LabelType, Mask};
 pub use overview::{draw_overview, write_overview};
+pub use patches::{Batch, BatchPixels, Batches, PatchOutput, PatchReader};
 pub use report::{Report, Seconds};
 pub use roi::RegionOfInterest;
 pub use select::{FailedTile, TileRecord};

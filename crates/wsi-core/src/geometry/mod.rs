@@ -150,6 +150,24 @@ impl Rect {
             _ => None,
         }
     }
+
+    /// The smallest rectangle that contains both; one without pixels counts like any other. Sides
+    /// longer than a `u32` saturate.
+    ///
+    /// ```
+    /// # use wsi_core::Rect;
+    /// let a = Rect::new((-4, 0), (10, 10));
+    /// assert_eq!(a.around(Rect::new((8, 5), (2, 1))), Rect::new((-4, 0), (14, 10)));
+    /// ```
+    #[must_use]
+    pub fn around(self, other: Self) -> Self {
+        let x = self.origin.x.min(other.origin.x);
+        let y = self.origin.y.min(other.origin.y);
+        let side = |from: i64, to: i64| u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);
+        let width = side(x, self.right().max(other.right()));
+        let height = side(y, self.bottom().max(other.bottom()));
+        Self::new((x, y), (width, height))
+    }
 }
 
 /// Size of a level-0 pixel in micrometres.

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use wsi_core::Image;
+use wsi_core::{Image, Rect};
 
 use crate::codec::RowIndex;
 use lru::Lru;
@@ -58,8 +58,11 @@ struct Shard {
 #[derive(Default)]
 struct Note {
     index: RowIndex,
-    /// Reads that a cached tile would have served, and the first.
+    /// Reads that a cached tile would have served, and the first. A read of a part beside those that
+    /// were read before is none: so sweeps read, which come to no part twice.
     visits: u32,
+    /// The rectangle around all parts that were read, in pixels of the tile.
+    seen: Rect,
     /// The demand at the last of them.
     demand: u64,
 }
@@ -148,13 +151,14 @@ impl TileCache {
         })
     }
 
-    /// Notes a read of part of a tile of `bytes` that is not in the cache, and lends its index.
-    pub(crate) fn visit(&self, key: TileKey, bytes: u64) -> Visit {
+    /// Notes a read of `part` of a tile of `bytes` that is not in the cache, and lends its index.
+    pub(crate) fn visit(&self, key: TileKey, part: Rect, bytes: u64) -> Visit {
         let demand = self.demand.fetch_add(bytes, Ordering::Relaxed);
         let mut shard = lock(self.shard(key));
         let Some(note) = shard.notes.get(key, self.now()) else {
             let note = Note {
                 visits: 1,
+                seen: part,
                 demand,
                 ..Note::default()
             };
@@ -165,9 +169,13 @@ impl TileCache {
             };
         };
         let would_be_there = demand.saturating_sub(note.demand) < self.capacity as u64;
-        note.visits = match would_be_there {
-            true => note.visits.saturating_add(1),
-            false => 1,
+        let again = part.intersection(note.seen).is_some();
+        (note.visits, note.seen) = match would_be_there {
+            true => (
+                note.visits.saturating_add(again.into()),
+                note.seen.around(part),
+            ),
+            false => (1, part),
         };
         note.demand = demand;
         let visit = Visit {
@@ -340,7 +348,12 @@ mod tests {
     use std::sync::Barrier;
     use std::sync::atomic::AtomicUsize;
 
-    use wsi_core::{PixelFormat, Size};
+    use wsi_core::{PixelFormat, Point, Size};
+
+    const PART: Rect = Rect {
+        origin: Point::new(10, 10),
+        size: Size::new(5, 5),
+    };
 
     use super::*;
 
@@ -431,35 +444,48 @@ mod tests {
     fn visits_count_while_the_tile_would_have_been_kept() {
         let cache = TileCache::new(64 << 20);
         let tile = 1 << 20;
-        let counts = [1, 2, 3].map(|_| cache.visit(key(0), tile).count);
+        let counts = [1, 2, 3].map(|_| cache.visit(key(0), PART, tile).count);
         assert_eq!(counts, [1, 2, 3]);
-        let others = |number| (1..=number).for_each(|column| drop(cache.visit(key(column), tile)));
+        let others =
+            |number| (1..=number).for_each(|column| drop(cache.visit(key(column), PART, tile)));
         others(60);
         assert_eq!(
-            cache.visit(key(0), tile).count,
+            cache.visit(key(0), PART, tile).count,
             4,
             "61 of 64 MiB were used since"
         );
         others(64);
-        assert_eq!(cache.visit(key(0), tile).count, 1);
+        assert_eq!(cache.visit(key(0), PART, tile).count, 1);
+    }
+
+    #[test]
+    fn parts_beside_those_that_were_read_are_no_visits() {
+        let cache = TileCache::new(64 << 20);
+        let mut count = |x: i64| {
+            cache
+                .visit(key(0), Rect::new((x, 0), (100, 100)), 1 << 20)
+                .count
+        };
+        assert_eq!([0, 100, 200].map(&mut count), [1, 1, 1]);
+        assert_eq!(count(150), 2);
     }
 
     #[test]
     fn notes_are_bounded_and_the_latest_stay() {
         let cache = TileCache::new(1 << 20);
         for column in 0..10_000 {
-            cache.visit(key(column), 100);
+            cache.visit(key(column), PART, 100);
         }
         let bytes: usize = cache.shards.iter().map(|shard| lock(shard).noted).sum();
         assert!(
             (50_000..=(1 << 20) / NOTES_SHARE).contains(&bytes),
             "{bytes}"
         );
-        assert_eq!(cache.visit(key(9_999), 100).count, 2);
-        assert_eq!(cache.visit(key(0), 100).count, 1, "forgotten");
+        assert_eq!(cache.visit(key(9_999), PART, 100).count, 2);
+        assert_eq!(cache.visit(key(0), PART, 100).count, 1, "forgotten");
         let none = TileCache::new(0);
-        none.visit(key(0), 100);
-        none.visit(key(1), 100);
+        none.visit(key(0), PART, 100);
+        none.visit(key(1), PART, 100);
         let bytes: usize = none.shards.iter().map(|shard| lock(shard).noted).sum();
         assert!(bytes < 1000, "{bytes}");
     }

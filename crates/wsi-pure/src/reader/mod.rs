@@ -173,7 +173,7 @@ impl PageReader {
         if several {
             all.sort_by_key(|cell| cell.place.chunk());
         }
-        Job::new(self, conversion, fill).read(all)
+        Job::new(self, conversion, fill).read(all, several)
     }
 
     fn limits(&self) -> &Limits {

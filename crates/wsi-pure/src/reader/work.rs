@@ -28,6 +28,10 @@ use crate::tiff::compression;
 /// than it gains, since callers who read small patches bring their own threads.
 const PARALLEL_FROM: usize = 5;
 
+/// The same where several rectangles are read together: whoever has many of them has cut them up for
+/// threads already, and chunks decode faster in larger batches.
+const PARALLEL_FROM_SEVERAL: usize = 64;
+
 /// JPEG chunks that a thread takes at once, at most.
 const BATCH: usize = 8;
 
@@ -69,6 +73,13 @@ struct Task<'c> {
     goal: Goal<'c>,
 }
 
+/// Cells of one chunk that are near each other.
+struct Wanted<'c> {
+    /// The rectangle around all of them.
+    place: Place,
+    cells: Vec<Cell<'c>>,
+}
+
 /// What is decoded of a chunk.
 enum Goal<'c> {
     /// What is wanted; the rest is looked at for damage.
@@ -104,12 +115,19 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Reads cells of one page.
+    /// Reads cells of one page; those of one chunk stand side by side. `several` says that they are
+    /// of more than one rectangle.
     ///
     /// # Errors
     /// That of one of the cells, with its place.
-    pub(super) fn read(&self, cells: Vec<Cell<'_>>) -> Result<()> {
-        let parallel = cells.len() >= PARALLEL_FROM;
+    pub(super) fn read(&self, cells: Vec<Cell<'_>>, several: bool) -> Result<()> {
+        let wanted = self.group(cells);
+        let from = if several {
+            PARALLEL_FROM_SEVERAL
+        } else {
+            PARALLEL_FROM
+        };
+        let parallel = wanted.len() >= from;
         let threads = if parallel {
             rayon::current_num_threads()
         } else {
@@ -117,13 +135,13 @@ impl<'a> Job<'a> {
         };
         let size = match self.reader.codec.jpeg() {
             // A few batches for every thread, so that they end at about the same time.
-            Some(_) if threads > 1 => cells.len().div_ceil(threads * 3).clamp(2, BATCH),
+            Some(_) if threads > 1 => wanted.len().div_ceil(threads * 3).clamp(2, BATCH),
             Some(_) => BATCH,
             None => 1,
         };
-        let mut cells = cells.into_iter();
+        let mut wanted = wanted.into_iter();
         let batches = std::iter::from_fn(|| {
-            let batch: Vec<_> = cells.by_ref().take(size).collect();
+            let batch: Vec<_> = wanted.by_ref().take(size).collect();
             (!batch.is_empty()).then_some(batch)
         });
         if !parallel {
@@ -136,18 +154,29 @@ impl<'a> Job<'a> {
             .try_for_each(|batch| self.read_batch(batch))
     }
 
-    fn read_batch(&self, cells: Vec<Cell<'_>>) -> Result<()> {
-        let mut tasks = Vec::with_capacity(cells.len());
-        let mut waiting = Vec::new();
-        let mut cells = cells.into_iter().peekable();
-        while let Some(first) = cells.next() {
-            let mut place = first.place;
-            let mut together = vec![first];
-            while let Some(next) = cells.next_if(|next| self.go_together(&together, place, next)) {
-                place.crop = around(place.crop, next.place.crop);
-                together.push(next);
+    /// Puts cells together that one decoding serves.
+    fn group<'c>(&self, cells: Vec<Cell<'c>>) -> Vec<Wanted<'c>> {
+        let mut groups: Vec<Wanted<'c>> = Vec::with_capacity(cells.len());
+        for cell in cells {
+            match groups.last_mut() {
+                Some(last) if self.go_together(last, &cell) => {
+                    last.place.crop = last.place.crop.around(cell.place.crop);
+                    last.cells.push(cell);
+                }
+                _ => groups.push(Wanted {
+                    place: cell.place,
+                    cells: vec![cell],
+                }),
             }
-            match self.begin(place, together) {
+        }
+        groups
+    }
+
+    fn read_batch(&self, wanted: Vec<Wanted<'_>>) -> Result<()> {
+        let mut tasks = Vec::with_capacity(wanted.len());
+        let mut waiting = Vec::new();
+        for Wanted { place, cells } in wanted {
+            match self.begin(place, cells) {
                 Ok(Begun::Done) => {}
                 Ok(Begun::Task(task)) => tasks.push(task),
                 Ok(Begun::Waits(cells, flight)) => waiting.push((place, cells, flight)),
@@ -165,13 +194,13 @@ impl<'a> Job<'a> {
     }
 
     /// Whether a cell is of the same chunk, and near enough to be decoded at once with the others.
-    fn go_together(&self, cells: &[Cell<'_>], place: Place, next: &Cell<'_>) -> bool {
-        if place.chunk() != next.place.chunk() || self.is_free() {
+    fn go_together(&self, with: &Wanted<'_>, next: &Cell<'_>) -> bool {
+        if with.place.chunk() != next.place.chunk() || self.is_free() {
             return false;
         }
-        let areas = cells.iter().map(|cell| cell.place.crop.size.area());
+        let areas = with.cells.iter().map(|cell| cell.place.crop.size.area());
         let wanted = areas.sum::<u64>() + next.place.crop.size.area();
-        around(place.crop, next.place.crop).size.area() <= wanted.saturating_mul(2)
+        with.place.crop.around(next.place.crop).size.area() <= wanted.saturating_mul(2)
     }
 
     /// Whether chunks cost nothing to decode.
@@ -203,7 +232,7 @@ impl<'a> Job<'a> {
         let mut index = RowIndex::default();
         if reader.codec.jpeg().is_some() {
             let bytes = size.area() * reader.format().bytes_per_pixel() as u64;
-            let visit = reader.cache.visit(key, bytes);
+            let visit = reader.cache.visit(key, place.crop, bytes);
             if !reader.cache.has_room(bytes) || visit.count < WHOLE_AT_VISIT {
                 return task(cells, Goal::Window(visit.index));
             }
@@ -427,17 +456,6 @@ impl<'a> Job<'a> {
             Goal::Direct | Goal::Window(_) => task.place,
         }
     }
-}
-
-/// The smallest rectangle around both.
-fn around(a: Rect, b: Rect) -> Rect {
-    let (x, y) = (a.origin.x.min(b.origin.x), a.origin.y.min(b.origin.y));
-    let side = |from: i64, to: i64| u32::try_from(to - from).unwrap_or(u32::MAX);
-    let size = (
-        side(x, a.right().max(b.right())),
-        side(y, a.bottom().max(b.bottom())),
-    );
-    Rect::new((x, y), size)
 }
 
 fn at(place: Place, error: Error) -> Error {

@@ -20,3 +20,34 @@ pub(super) fn first_of_three(from: &[u8], to: &mut [u8]) {
         *to = *first;
     }
 }
+
+/// See [`super::normalize`].
+#[inline(always)]
+pub(super) fn normalize(
+    pixels: &[u8],
+    channels: usize,
+    channel: usize,
+    scale: f32,
+    offset: f32,
+    to: &mut [f32],
+) {
+    // A constant distance lets compilers load vectors.
+    match channels {
+        3 => {
+            for (to, pixel) in to.iter_mut().zip(pixels.as_chunks::<3>().0) {
+                let sample = match channel {
+                    0 => pixel[0],
+                    1 => pixel[1],
+                    _ => pixel[2],
+                };
+                *to = f32::from(sample) * scale + offset;
+            }
+        }
+        _ => {
+            let samples = pixels.iter().skip(channel).step_by(channels.max(1));
+            for (to, &sample) in to.iter_mut().zip(samples) {
+                *to = f32::from(sample) * scale + offset;
+            }
+        }
+    }
+}

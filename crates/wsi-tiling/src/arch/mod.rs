@@ -53,6 +53,18 @@ widest! {
     first_of_three(from: &[u8], to: &mut [u8])
 }
 
+widest! {
+    /// Channel `channel` of pixels of `channels` bytes, as `sample * scale + offset`.
+    normalize(
+        pixels: &[u8],
+        channels: usize,
+        channel: usize,
+        scale: f32,
+        offset: f32,
+        to: &mut [f32]
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +85,20 @@ mod tests {
             assert_eq!(loops::count_above_zero(&bytes), plain, "{length}");
         }
         assert_eq!(count_above_zero(&[255; 1000]), 1000);
+    }
+
+    #[test]
+    fn channels_are_normalised_one_by_one() {
+        for channels in [1, 3, 4] {
+            let pixels = bytes(channels * 77);
+            for channel in 0..channels as usize {
+                let mut found = [0.0; 77];
+                normalize(&pixels, channels as usize, channel, 0.1, -0.25, &mut found);
+                let samples = pixels.iter().skip(channel).step_by(channels as usize);
+                let plain: Vec<f32> = samples.map(|&v| f32::from(v) * 0.1 + -0.25).collect();
+                assert_eq!(found[..], plain[..], "{channels}");
+            }
+        }
     }
 
     #[test]

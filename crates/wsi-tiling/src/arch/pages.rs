@@ -6,34 +6,43 @@
 /// A buffer of zeros that is about to be written, once or many times.
 pub(crate) fn zeroed(bytes: usize) -> Vec<u8> {
     // Not touched yet: allocators take such sizes fresh from the system.
-    let mut memory = vec![0; bytes];
-    prefer_large(memory.as_mut_ptr(), bytes);
+    let mut memory = vec![0; whole(bytes)];
+    prefer_large(memory.as_mut_ptr(), memory.len());
+    memory.truncate(bytes);
     memory
 }
 
 /// Makes room for `bytes` in an empty vector; less, or none, if the system refuses.
 pub(crate) fn reserve(memory: &mut Vec<u8>, bytes: usize) {
-    if memory.try_reserve_exact(bytes).is_ok() {
+    if memory.try_reserve_exact(whole(bytes)).is_ok() {
         let spare = memory.spare_capacity_mut();
         prefer_large(spare.as_mut_ptr().cast(), spare.len());
+    }
+}
+
+/// As many bytes or a few more, so that with the allocator's own there is a whole number of large
+/// pages: only such mappings start on a large page.
+const fn whole(bytes: usize) -> usize {
+    match bytes < LARGE {
+        true => bytes,
+        false => (bytes + PAGE).next_multiple_of(LARGE) - PAGE,
     }
 }
 
 /// Asks for large pages under some memory of ours.
 #[cfg(target_os = "linux")]
 fn prefer_large(start: *mut u8, bytes: usize) {
-    const PAGE: usize = 4096;
-    let skipped = start.align_offset(PAGE);
-    let whole = bytes.saturating_sub(skipped) / PAGE * PAGE;
-    if whole < LARGE {
+    if bytes < LARGE - PAGE {
         return;
     }
-    // SAFETY: the range lies in one allocation that the caller holds. The advice changes neither its
-    // content nor what may be done with it; that it may be refused does not matter.
+    // From the page in which it starts: what else lies there is the allocator's account of it.
+    let before = start.addr() % PAGE;
+    // SAFETY: the advice changes neither the content of any memory nor what may be done with it, and
+    // so needs no more than numbers; that it may be refused does not matter.
     unsafe {
         libc::madvise(
-            start.wrapping_add(skipped).cast(),
-            whole,
+            start.wrapping_sub(before).cast(),
+            (bytes + before).next_multiple_of(PAGE),
             libc::MADV_HUGEPAGE,
         );
     }
@@ -42,6 +51,8 @@ fn prefer_large(start: *mut u8, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 fn prefer_large(_: *mut u8, _: usize) {}
 
+/// Bytes of an ordinary page.
+const PAGE: usize = 4096;
+
 /// Bytes of a large page.
-#[cfg(target_os = "linux")]
 const LARGE: usize = 2 << 20;

@@ -135,16 +135,10 @@ fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
 }
 
 fn union(a: Option<Rect>, b: Option<Rect>) -> Option<Rect> {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.or(b);
-    };
-    let (x, y) = (a.origin.x.min(b.origin.x), a.origin.y.min(b.origin.y));
-    let side = |from: i64, to: i64| u32::try_from(to - from).unwrap_or(u32::MAX);
-    let size = (
-        side(x, a.right().max(b.right())),
-        side(y, a.bottom().max(b.bottom())),
-    );
-    Some(Rect::new((x, y), size))
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.around(b)),
+        _ => a.or(b),
+    }
 }
 
 /// The label of every pixel, if all pixels are the same.

@@ -670,7 +670,7 @@ const TOGETHER: usize = 4;
 
 /// Bytes that are set aside for cells, at most; if a run holds more of them, each has memory of its
 /// own.
-const MOST_CELL_MEMORY: usize = 1 << 28;
+const MOST_CELL_MEMORY: usize = 1 << 26;
 
 /// What image tiles show beyond the region.
 const IMAGE_PAD: u8 = 255;
