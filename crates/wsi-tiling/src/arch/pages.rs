@@ -3,6 +3,8 @@
 //! Memory that a run touches for the first time costs a page fault for every 4 KiB, which together
 //! take longer than the decoding of what is put there. With pages of 2 MiB there are 512 times fewer.
 
+use bytes::BytesMut;
+
 /// A buffer of zeros that is about to be written, once or many times.
 pub(crate) fn zeroed(bytes: usize) -> Vec<u8> {
     // Not touched yet: allocators take such sizes fresh from the system.
@@ -12,12 +14,12 @@ pub(crate) fn zeroed(bytes: usize) -> Vec<u8> {
     memory
 }
 
-/// Makes room for `bytes` in an empty vector; less, or none, if the system refuses.
-pub(crate) fn reserve(memory: &mut Vec<u8>, bytes: usize) {
-    if memory.try_reserve_exact(whole(bytes)).is_ok() {
-        let spare = memory.spare_capacity_mut();
-        prefer_large(spare.as_mut_ptr().cast(), spare.len());
-    }
+/// Room for `bytes` or a few more, none of them written yet.
+pub(crate) fn with_capacity(bytes: usize) -> BytesMut {
+    let mut memory = BytesMut::with_capacity(whole(bytes));
+    let spare = memory.spare_capacity_mut();
+    prefer_large(spare.as_mut_ptr().cast(), spare.len());
+    memory
 }
 
 /// As many bytes or a few more, so that with the allocator's own there is a whole number of large

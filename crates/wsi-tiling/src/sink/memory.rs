@@ -6,8 +6,8 @@ use ndarray::{Array3, Array4};
 use wsi_core::{Error, Result};
 
 use super::png::not_begun;
+use super::stack::Stack;
 use super::{Tile, TileSink};
-use crate::arch::pages;
 use crate::job::Plan;
 use crate::mask::LabelType;
 use crate::select::{FailedTile, TileRecord};
@@ -34,8 +34,8 @@ pub struct MemorySink {
 
 #[derive(Debug, Default)]
 struct Stacks {
-    images: Vec<u8>,
-    labels: Vec<u8>,
+    images: Stack,
+    labels: Stack,
 }
 
 /// The tiles of a run, in order.
@@ -95,7 +95,8 @@ impl MemorySink {
             .unwrap_or_else(PoisonError::into_inner);
         let shape = (self.records.len(), side, side);
         let misfit = |error| Error::invalid("tiles of another size").with_source(error);
-        let chunks = |bytes: usize| stacks.labels.chunks_exact(bytes);
+        let (images, stack) = (stacks.images.joined, stacks.labels.joined);
+        let chunks = |bytes: usize| stack.chunks_exact(bytes);
         let masks = match labels {
             LabelType::U16 => {
                 let labels = chunks(2)
@@ -109,13 +110,11 @@ impl MemorySink {
                 let labels = chunks(4).map(label).collect();
                 LabelStack::U32(Array3::from_shape_vec(shape, labels).map_err(misfit)?)
             }
-            LabelType::U8 => {
-                LabelStack::U8(Array3::from_shape_vec(shape, stacks.labels).map_err(misfit)?)
-            }
+            LabelType::U8 => LabelStack::U8(Array3::from_shape_vec(shape, stack).map_err(misfit)?),
         };
         let shape = (self.records.len(), side, side, 3);
         Ok(Tiles {
-            images: Array4::from_shape_vec(shape, stacks.images).map_err(misfit)?,
+            images: Array4::from_shape_vec(shape, images).map_err(misfit)?,
             masks,
             records: self.records,
         })
@@ -125,14 +124,11 @@ impl MemorySink {
 impl TileSink for MemorySink {
     fn begin(&mut self, plan: &Plan) -> Result<()> {
         let side = plan.tile_size as usize;
-        let mut stacks = Stacks::default();
-        let room = |bytes: usize| {
-            let tiles = usize::try_from(plan.grid.tiles()).unwrap_or(usize::MAX);
-            tiles.saturating_mul(side * side * bytes).min(MOST_ROOM)
+        let tiles = usize::try_from(plan.grid.tiles()).unwrap_or(usize::MAX);
+        let stacks = Stacks {
+            images: Stack::new(side * side * 3, tiles),
+            labels: Stack::new(side * side * plan.label_type.bytes(), tiles),
         };
-        // Of what is reserved, what no tile is put in is never touched.
-        pages::reserve(&mut stacks.images, room(3));
-        pages::reserve(&mut stacks.labels, room(plan.label_type.bytes()));
         *self = Self {
             plan: Some((side, plan.label_type)),
             stacks: Mutex::new(stacks),
@@ -142,9 +138,18 @@ impl TileSink for MemorySink {
     }
 
     fn write(&self, tile: &Tile<'_>) -> Result<()> {
-        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
-        place(&mut stacks.images, tile.record.index, tile.image);
-        place(&mut stacks.labels, tile.record.index, tile.labels);
+        let index = tile.record.index;
+        let lock = || self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut image, mut labels) = {
+            let mut stacks = lock();
+            (stacks.images.take(index), stacks.labels.take(index))
+        };
+        // Without the lock: first touches of memory take longest.
+        image.extend_from_slice(tile.image);
+        labels.extend_from_slice(tile.labels);
+        let mut stacks = lock();
+        stacks.images.put(index, image);
+        stacks.labels.put(index, labels);
         Ok(())
     }
 
@@ -153,41 +158,12 @@ impl TileSink for MemorySink {
             .stacks
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        let (side, labels) = self.plan.ok_or_else(not_begun)?;
-        close_gaps(&mut stacks.images, tiles, side * side * 3);
-        close_gaps(&mut stacks.labels, tiles, side * side * labels.bytes());
-        stacks.images.shrink_to_fit();
-        stacks.labels.shrink_to_fit();
+        self.plan.ok_or_else(not_begun)?;
+        let order: Vec<usize> = tiles.iter().map(|tile| tile.index).collect();
+        stacks.images.join(&order);
+        stacks.labels.join(&order);
         self.finished = true;
         self.records = tiles.to_vec();
         Ok(())
     }
-}
-
-/// Room that is reserved at the start, at most; more is found when it is needed.
-const MOST_ROOM: usize = 1 << 30;
-
-/// Puts `bytes` at their place in a stack of such.
-fn place(stack: &mut Vec<u8>, index: usize, bytes: &[u8]) {
-    let start = index * bytes.len();
-    if stack.len() > start {
-        stack[start..start + bytes.len()].copy_from_slice(bytes);
-        return;
-    }
-    // Tiles before it may still be on their way.
-    stack.resize(start, 0);
-    stack.extend_from_slice(bytes);
-}
-
-/// Moves tiles up to where tiles are missing.
-fn close_gaps(stack: &mut Vec<u8>, tiles: &[TileRecord], bytes: usize) {
-    for (position, tile) in tiles.iter().enumerate() {
-        if tile.index != position {
-            stack.copy_within(
-                tile.index * bytes..(tile.index + 1) * bytes,
-                position * bytes,
-            );
-        }
-    }
-    stack.truncate(tiles.len() * bytes);
 }

@@ -13,6 +13,7 @@ mod folder;
 mod memory;
 mod npy;
 mod png;
+mod stack;
 
 use wsi_core::Result;
 
