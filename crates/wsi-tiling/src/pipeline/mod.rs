@@ -6,22 +6,24 @@
 //!                   a tile whose last cell has come is assembled and handed to the sink
 //! ```
 //!
-//! Nothing waits for a whole row: a tile is worked on as soon as its own cells are there. How many
-//! tiles are on their way is bounded, so memory holds the cells that a row of kept tiles touches
-//! (a cell goes when the last tile that needs it has gone) and what is in flight.
+//! A cell is read when it is known what all tiles want of it, which may be a part. A tile is worked on
+//! as soon as its own cells are there. How many such tiles there are is bounded, so memory holds the
+//! cells that a few rows of kept tiles touch (a cell goes when the last tile that needs it has gone)
+//! and what is in flight.
 
 mod cells;
 mod clock;
 mod labels;
 mod repeats;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rayon::{Scope, ThreadPool};
 use wsi_core::{
-    Error, Level, PixelFormat, PixelsMut, Point, Rect, Region, RegionRead, Result, Size, Slide,
+    Error, Level, PixelFormat, PixelsMut, Plane, Point, Rect, Region, RegionRead, Result, Size,
+    Slide,
 };
 
 use crate::arch::pages;
@@ -79,7 +81,7 @@ impl Pipeline<'_> {
                 selector.select(scope, row);
                 run.report_progress();
             }
-            selector.rows
+            selector.end()
         });
         if let Some(error) = run
             .fatal
@@ -116,7 +118,9 @@ struct Run<'m> {
     image_cells: CellGrid,
     image_shelf: Arc<Shelf<'m>>,
     scratch: Mutex<Vec<Scratch>>,
-    permits: Permits,
+    /// Whether parts of cells are read where the rest is not needed.
+    in_parts: bool,
+    in_flight: InFlight,
     stopped: AtomicBool,
     fatal: Mutex<Option<Error>>,
     failed: Mutex<BTreeMap<usize, FailedTile>>,
@@ -143,7 +147,7 @@ struct Work<'s, 'm> {
     images: Vec<Arc<ImageSlot<'s, 'm>>>,
     /// Cells that have not come yet, and one for the selector until it has asked for them all.
     missing: AtomicUsize,
-    _permit: Permit<'s>,
+    _in_flight: Counted<'s>,
 }
 
 type ImageSlot<'s, 'm> = Slot<'m, Work<'s, 'm>>;
@@ -212,7 +216,6 @@ impl<'m> Run<'m> {
         let image_cells = CellGrid::new(level, visible);
         let shelf = Shelf::of_pieces(&mut memory.images, image_bytes(image_cells));
         let mapping = Mapping::new(level.size, on_mask.size);
-        let in_flight = job.pool.current_num_threads() * 4;
         Ok(Self {
             job,
             visible,
@@ -221,7 +224,8 @@ impl<'m> Run<'m> {
             image_cells,
             image_shelf: Arc::new(shelf),
             scratch: Mutex::default(),
-            permits: Permits::new(in_flight),
+            in_parts: decodes_parts(job.slide, job.roi.level),
+            in_flight: InFlight::default(),
             stopped: AtomicBool::new(false),
             fatal: Mutex::new(None),
             failed: Mutex::default(),
@@ -243,16 +247,13 @@ impl<'m> Run<'m> {
         (rect, rect.intersection(self.visible).unwrap_or_default())
     }
 
-    /// Reads cells together and tells those who wait for them.
-    fn load_images<'s>(&'s self, scope: &Scope<'s>, slots: &[(CellIndex, Arc<ImageSlot<'s, 'm>>)])
+    /// Reads cells together, what is wanted of each, and tells those who wait for them.
+    fn load_images<'s>(&'s self, scope: &Scope<'s>, slots: &[(Rect, Arc<ImageSlot<'s, 'm>>)])
     where
         'm: 's,
     {
         let guards: Vec<_> = slots.iter().map(|(_, slot)| Settle(&**slot)).collect();
-        let rects: Vec<Rect> = slots
-            .iter()
-            .map(|&(index, _)| self.image_cells.rect(index))
-            .collect();
+        let rects: Vec<Rect> = slots.iter().map(|&(rect, _)| rect).collect();
         let cells = match self.stopped.load(Ordering::Relaxed) {
             true => rects.iter().map(|_| None).collect(),
             false => self.job.clock.read.time(|| self.read_images(&rects)),
@@ -397,6 +398,10 @@ struct Selector<'s, 'm> {
     run: &'s Run<'m>,
     labels: BTreeMap<CellIndex, Arc<LabelSlot<'m>>>,
     images: BTreeMap<CellIndex, Arc<ImageSlot<'s, 'm>>>,
+    /// Cells that are not being read yet, and the part of each that the tiles so far want.
+    wanted: BTreeMap<CellIndex, Rect>,
+    /// The last row of cells of each tile whose cells are not all being read yet.
+    held: Vec<i64>,
     scratch: LabelScratch,
     rows: Vec<TileRecord>,
 }
@@ -407,6 +412,8 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
             run,
             labels: BTreeMap::new(),
             images: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            held: Vec::new(),
             scratch: LabelScratch::default(),
             rows: Vec::new(),
         }
@@ -426,11 +433,29 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
             kept.extend(self.consider(column, row));
             self.run.examined.fetch_add(1, Ordering::Relaxed);
         }
-        self.ask_for_images(scope, &kept);
         for tile in kept {
+            self.want(tile.labels.part);
             self.queue(scope, tile);
         }
+        // What no later row of tiles touches is known to be all that is wanted of it.
+        let cells = &self.run.image_cells;
+        let until = match row + 1 < grid.rows() {
+            true => cells.row_of(self.run.tile_rects(0, row + 1).0.origin.y),
+            false => i64::MAX,
+        };
+        self.ask_for_images(scope, until);
         self.forget_before(row + 1);
+    }
+
+    /// Ends the selection, also before its time; gives the tiles that were kept.
+    fn end(self) -> Vec<TileRecord> {
+        for index in self.wanted.keys() {
+            if let Some(slot) = self.images.get(index) {
+                // Nobody reads it any more, so that nobody may wait for it.
+                drop(slot.settle(None));
+            }
+        }
+        self.rows
     }
 
     /// Queues the label cells of a row that were not asked for before.
@@ -530,28 +555,45 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         })
     }
 
-    /// Queues the image cells of a row's tiles that were not asked for before, in file order.
-    fn ask_for_images(&mut self, scope: &Scope<'s>, kept: &[Kept<'_>]) {
-        let run = self.run;
-        let touched = |tile: &Kept<'_>| run.image_cells.touching(tile.labels.part);
-        let cells: BTreeSet<CellIndex> = kept.iter().flat_map(touched).collect();
-        let mut new = Vec::new();
-        for index in cells {
-            self.images.entry(index).or_insert_with(|| {
-                let slot = Arc::new(Slot::new());
-                new.push((index, Arc::clone(&slot)));
-                slot
-            });
-        }
-        for together in new.chunks(TOGETHER) {
-            let together = together.to_vec();
-            scope.spawn(move |scope| run.load_images(scope, &together));
+    /// Notes which parts of image cells a tile wants.
+    fn want(&mut self, part: Rect) {
+        for index in self.run.image_cells.touching(part) {
+            self.images
+                .entry(index)
+                .or_insert_with(|| Arc::new(Slot::new()));
+            let cell = self.run.image_cells.rect(index);
+            let here = cell.intersection(part).unwrap_or(cell);
+            let wanted = self.wanted.entry(index).or_insert(here);
+            *wanted = wanted.around(here);
         }
     }
 
-    /// Queues a tile, once there is room for it, to be made as soon as its cells are there.
+    /// Queues the reading of the cells before row `until` of cells, in file order, and waits until
+    /// few of the tiles that have all their cells now are left to be made.
+    fn ask_for_images(&mut self, scope: &Scope<'s>, until: i64) {
+        let run = self.run;
+        let later = self.wanted.split_off(&(until, i64::MIN));
+        let now = std::mem::replace(&mut self.wanted, later);
+        let slots = now.into_iter().filter_map(|(index, part)| {
+            let cell = run.image_cells.rect(index);
+            let is_small = part.size.area() * SMALL_PART.1 < cell.size.area() * SMALL_PART.0;
+            let rect = if run.in_parts && is_small { part } else { cell };
+            Some((rect, Arc::clone(self.images.get(&index)?)))
+        });
+        let slots: Vec<_> = slots.collect();
+        for together in slots.chunks(TOGETHER) {
+            let together = together.to_vec();
+            scope.spawn(move |scope| run.load_images(scope, &together));
+        }
+        let before = self.held.len();
+        self.held.retain(|&row| row >= until);
+        let limit = run.job.pool.current_num_threads() * LEFT;
+        run.in_flight.add_and_wait(before - self.held.len(), limit);
+    }
+
+    /// Queues a tile to be made as soon as its cells are there.
     fn queue(
-        &self,
+        &mut self,
         scope: &Scope<'s>,
         Kept {
             record,
@@ -560,7 +602,6 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         }: Kept<'m>,
     ) {
         let run = self.run;
-        let permit = run.permits.acquire();
         let images: Vec<Arc<ImageSlot<'_, '_>>> = run
             .image_cells
             .touching(labels.part)
@@ -572,8 +613,10 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
             labels,
             missing: AtomicUsize::new(1 + images.len()),
             images,
-            _permit: permit,
+            _in_flight: Counted(&run.in_flight),
         });
+        let last = run.image_cells.touching(work.labels.part).last();
+        self.held.push(last.map_or(i64::MIN, |(row, _)| row));
         let there = work
             .images
             .iter()
@@ -596,6 +639,14 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         let first = run.mask.cells().row_of(on_mask.origin.y);
         self.labels = self.labels.split_off(&(first, i64::MIN));
     }
+}
+
+/// Whether a part of a stored tile costs less to read than the whole: with JPEG alone.
+fn decodes_parts(slide: &Slide, level: usize) -> bool {
+    let layout = slide
+        .encoded_tiles()
+        .map(|tiles| tiles.layout(level, Plane::default()));
+    layout.is_some_and(|layout| layout.is_ok_and(|layout| layout.compression == "jpeg"))
 }
 
 fn image_cell(rect: Rect, buffer: Buffer<'_>) -> Cell<'_> {
@@ -623,46 +674,48 @@ fn prepare(buffer: &mut Vec<u8>, bytes: usize, fill: Option<u8>) {
     }
 }
 
-/// How many tiles may be on their way at once.
-struct Permits {
-    free: Mutex<usize>,
-    returned: Condvar,
+/// How many tiles are being made of those that have all their cells, or soon will.
+#[derive(Default)]
+struct InFlight {
+    /// Below 0 while tiles are made before they are counted.
+    count: Mutex<i64>,
+    fewer: Condvar,
 }
 
-/// The right to be on the way; dropping it gives it back.
-struct Permit<'a>(&'a Permits);
+/// One of them: dropping it takes it off the count.
+struct Counted<'a>(&'a InFlight);
 
-impl Permits {
-    fn new(count: usize) -> Self {
-        Self {
-            free: Mutex::new(count),
-            returned: Condvar::new(),
-        }
-    }
-
-    fn acquire(&self) -> Permit<'_> {
-        let mut free = lock(&self.free);
-        while *free == 0 {
-            free = self
-                .returned
-                .wait(free)
+impl InFlight {
+    /// Counts `more` tiles, and waits until there are no more than `limit`.
+    fn add_and_wait(&self, more: usize, limit: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let mut count = lock(&self.count);
+        *count = count.saturating_add(number(more));
+        while *count > number(limit) {
+            count = self
+                .fewer
+                .wait(count)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= 1;
-        Permit(self)
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
-        self.0.returned.notify_one();
+        *lock(&self.0.count) -= 1;
+        self.0.fewer.notify_one();
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Tiles that are left to be made when the next are selected, a thread: enough to be busy meanwhile.
+const LEFT: usize = 16;
+
+/// A part of this share of a cell (numerator, denominator) or more is not worth a read of its own kind.
+const SMALL_PART: (u64, u64) = (7, 8);
 
 /// Image cells that are read together, since JPEG decodes fastest two at a time: few enough that
 /// threads share a row of them, and that a read does not spread over the pool's threads.
