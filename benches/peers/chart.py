@@ -21,7 +21,8 @@ def main() -> None:
     """A panel a job, a bar a contender, on a scale of its own that begins at 0."""
     results = json.loads(Path(sys.argv[1]).read_text())
     jobs = results["jobs"]
-    inexact = {name for name, about in results["contenders"].items() if not about.get("exact", True)}
+    abouts = results["contenders"]
+    inexact = {name for name in abouts if not abouts[name].get("exact", True)}
     down = math.ceil(len(jobs) / COLUMNS)
     figure, axes = plt.subplots(
         down, COLUMNS, figsize=(5 * COLUMNS, 2.4 * down), squeeze=False, layout="constrained"
@@ -45,7 +46,8 @@ def panel(axis: plt.Axes, name: str, job: dict, inexact: set[str]) -> None:
     order = sorted(known, key=known.get, reverse=True)
     values = [known[who] * 1e3 for who in order]
     colours = [OURS_COLOUR if who == OURS else PEER_COLOUR for who in order]
-    bars = axis.barh([f"{who} *" if who in inexact else who for who in order], values, color=colours)
+    names = [f"{who} *" if who in inexact else who for who in order]
+    bars = axis.barh(names, values, color=colours)
     ours = known.get(OURS)
     labels = [
         f" {milliseconds(known[who])}"

@@ -13,8 +13,10 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from contenders import OURS, PEERS, Contender, Ours, RustPeer, Skip, Worker
 from jobs import Job, every_job
 from places import OUT, ROOT
 
-SCRATCH = OUT / "scratch"
+MEMORY = Path("/dev/shm")
+"""Where timed jobs write: what creating files on a disk costs changes threefold from run to run."""
 LIMIT = 300
 """Seconds for one process."""
 ENVIRONMENT = os.environ | {"RUST_BACKTRACE": "0"}
@@ -41,16 +44,20 @@ def main() -> None:
     contenders = choose(arguments)
     jobs = [job for job in every_job() if selected(job.name, arguments.jobs)]
     results: dict[str, Any] = {"machine": machine(), "command": sys.argv[1:], "jobs": {}}
-    shutil.rmtree(SCRATCH, ignore_errors=True)
-    SCRATCH.mkdir()
-    for job in jobs:
-        print(f"{job.name}: {job.title}", file=sys.stderr)
-        results["jobs"][job.name] = run_job(job, contenders, arguments)
-        results["contenders"] = {c.name: c.about | {"error": c.error} for c in contenders}
-        (OUT / "results.json").write_text(json.dumps(results, indent=1))
+    written = arguments.scratch or (MEMORY if os.access(MEMORY, os.W_OK) else OUT)
+    results["written_to"] = str(written)
+    with (
+        tempfile.TemporaryDirectory(prefix="run-", dir=OUT) as own,
+        tempfile.TemporaryDirectory(prefix="peers-", dir=written) as timed_out,
+    ):
+        folders = Folders(Path(own), Path(timed_out) / "out")
+        for job in jobs:
+            print(f"{job.name}: {job.title}", file=sys.stderr)
+            results["jobs"][job.name] = run_job(job, contenders, folders, arguments)
+            results["contenders"] = {c.name: c.about | {"error": c.error} for c in contenders}
+            (OUT / "results.json").write_text(json.dumps(results, indent=1))
     (OUT / "table.md").write_text(table.render(results))
     environment.tool("chart.py", OUT / "results.json", OUT / "chart.png")
-    shutil.rmtree(SCRATCH, ignore_errors=True)
     print((OUT / "table.md").read_text())
     if table.ours_differ(results):
         sys.exit("our pixels are not OpenSlide's")
@@ -65,6 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two runs of each")
     parser.add_argument("--no-build", action="store_true", help="take the programs as they are")
     parser.add_argument("--with-rust-peers", action="store_true", help="wsi-rs, too")
+    parser.add_argument("--scratch", type=Path, help="where timed jobs write (default: memory)")
     parser.add_argument("--lock", type=Path, help="hold this file's lock while a job is timed")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -106,20 +114,32 @@ def build_rust_peer() -> str | None:
     return environment.last_line(done.stderr) if done.returncode != 0 else None
 
 
-def run_job(job: Job, contenders: list[Contender], arguments: argparse.Namespace) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Folders:
+    """Where a run writes, none of which stays."""
+
+    own: Path
+    """Specs, and what is checked."""
+    timed: Path
+    """What a timed job saves; empty before each."""
+
+
+def run_job(
+    job: Job, contenders: list[Contender], folders: Folders, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Every contender once for the check, then all of them again and again, in turn."""
     rows: dict[str, dict[str, Any]] = {c.name: {"samples": []} for c in contenders}
     outputs: dict[str, str] = {}
     taking_part = []
     for contender in contenders:
         try:
-            outputs[contender.name] = once_for_check(job, contender)
+            outputs[contender.name] = once_for_check(job, contender, folders)
             taking_part.append(contender)
         except (Skip, *FAILURES) as error:
             rows[contender.name]["error"] = str(error)
             print(f"  SKIP {contender.name}: {error}", file=sys.stderr)
     if job.checked and outputs:
-        for name, report in check(outputs).items():
+        for name, report in checked(outputs, folders).items():
             rows[name]["check"] = report
             contender = next(c for c in contenders if c.name == name)
             if not report["equal"] and contender.about.get("exact"):
@@ -130,20 +150,20 @@ def run_job(job: Job, contenders: list[Contender], arguments: argparse.Namespace
             for contender in taking_part[turn:] + taking_part[:turn]:
                 row = rows[contender.name]
                 try:
-                    seconds, wall = timed(job, contender)
+                    seconds, wall = timed(job, contender, folders)
                     row["samples"].append({"seconds": seconds, "wall": wall})
                 except FAILURES as error:
                     row["error"] = str(error)
                     print(f"  {contender.name}: {error}", file=sys.stderr)
-    shutil.rmtree(SCRATCH / "check", ignore_errors=True)
+    shutil.rmtree(folders.own / "check", ignore_errors=True)
     return {"title": job.title, "kind": job.spec["kind"], "contenders": rows}
 
 
-def once_for_check(job: Job, contender: Contender) -> str:
+def once_for_check(job: Job, contender: Contender, folders: Folders) -> str:
     """An untimed run that leaves its output and warms the page cache; where the output is."""
     if contender.error:
         raise Skip(contender.error)
-    folder = SCRATCH / "check"
+    folder = folders.own / "check"
     folder.mkdir(exist_ok=True)
     spec = job.spec | {"about": True}
     if job.saves:
@@ -152,24 +172,23 @@ def once_for_check(job: Job, contender: Contender) -> str:
     else:
         end = ".npy" if spec["kind"] == "patches" else ".npz"
         output = spec["dump"] = str(folder / f"{contender.name}{end}")
-    run(contender, spec)
+    run(contender, spec, folders)
     return output
 
 
-def timed(job: Job, contender: Contender) -> tuple[float, float]:
+def timed(job: Job, contender: Contender, folders: Folders) -> tuple[float, float]:
     """Seconds inside and outside of a fresh process (of ours: processes)."""
     spec = dict(job.spec)
     if job.saves:
-        folder = SCRATCH / "out"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        spec["out"] = str(folder)
-    return run(contender, spec)
+        shutil.rmtree(folders.timed, ignore_errors=True)
+        folders.timed.mkdir()
+        spec["out"] = str(folders.timed)
+    return run(contender, spec, folders)
 
 
-def run(contender: Contender, spec: dict[str, Any]) -> tuple[float, float]:
+def run(contender: Contender, spec: dict[str, Any], folders: Folders) -> tuple[float, float]:
     """Starts what a contender needs and waits for it."""
-    commands = contender.commands(spec, SCRATCH)
+    commands = contender.commands(spec, folders.own)
     answers = []
     before = time.perf_counter()
     for command in commands:
@@ -183,13 +202,22 @@ def run(contender: Contender, spec: dict[str, Any]) -> tuple[float, float]:
     return contender.seconds(spec, answers), wall
 
 
-def check(outputs: dict[str, str]) -> dict[str, Any]:
+def check(outputs: dict[str, str], folders: Folders) -> dict[str, Any]:
     """Holds all outputs against OpenSlide's or, without it, the first one's."""
     reference = "openslide" if "openslide" in outputs else next(iter(outputs))
-    request = SCRATCH / "check.json"
+    request = folders.own / "check.json"
     request.write_text(json.dumps({"reference": reference, "outputs": outputs}))
     reports = json.loads(environment.tool("check.py", request))
     return {name: report | {"against": reference} for name, report in reports.items()}
+
+
+def checked(outputs: dict[str, str], folders: Folders) -> dict[str, Any]:
+    """The checks or, if they fail themselves, none."""
+    try:
+        return check(outputs, folders)
+    except FAILURES as error:
+        print(f"  no check: {error}", file=sys.stderr)
+        return {}
 
 
 @contextlib.contextmanager

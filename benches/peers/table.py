@@ -14,12 +14,14 @@ def render(results: dict[str, Any]) -> str:
         "",
         f"CPU: {machine['cpu']} (family {machine['family']}, model {machine['model']}), "
         f"{machine['cores']} cores; {machine['rustc']}, Python {machine['python']}; "
-        f"revision {machine['revision']}, {machine['date']}.",
+        f"revision {machine['revision']}, {machine['date']}; "
+        f"files written to {results['written_to']}.",
         "",
         "; ".join(version_line(name, about) for name, about in results["contenders"].items()),
         "",
         "Milliseconds. *Process* is the wall time of the whole process, starting and imports "
-        "included (of ours: of the processes, one a file). *wsi is … times as fast* compares medians.",
+        "included (of ours: of the processes, one a file). *wsi is … times as fast* compares "
+        "medians.",
         "",
     ]
     for name, job in results["jobs"].items():

@@ -213,8 +213,10 @@ def mask_path(folder: Path, name: str) -> Path:
 
 
 def patches(peer: Any, spec: dict[str, Any]) -> tuple[float, np.ndarray]:
-    """Reads squares of one size, each when it is asked for or, in a sweep, all together; into memory
-    that is there before."""
+    """Reads squares of one size, each when it is asked for or, in a sweep, all together.
+
+    The memory that they go to is there before.
+    """
     size = spec["size"]
     out = np.empty((len(spec["locations"]), size, size, 3), np.uint8)
     out.fill(1)

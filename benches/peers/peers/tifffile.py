@@ -81,11 +81,11 @@ class Slide(base.Slide):
         page = self.pages[level]
         across = -(-page.imagewidth // page.tilewidth)
         index = cell[1] * across + cell[0]
-        file = self.file.filehandle
         with LOCK:
-            file.seek(page.dataoffsets[index])
-            data = file.read(page.databytecounts[index])
-        tile, _, _ = page.decode(data, index, jpegtables=page.jpegtables, _fullsize=True)
+            tables, decode = page.jpegtables, page.decode
+            self.file.filehandle.seek(page.dataoffsets[index])
+            data = self.file.filehandle.read(page.databytecounts[index])
+        tile, _, _ = decode(data, index, jpegtables=tables, _fullsize=True)
         return tile[0]
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class Slide(base.Slide):
 
 
 LOCK = Lock()
-"""One thread at a time moves a file's position."""
+"""One thread at a time moves a file's position, as tags do, too, when they are first asked for."""
 
 
 def save_png_fast(pixels: np.ndarray, path: Path) -> None:
