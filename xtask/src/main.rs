@@ -17,6 +17,7 @@ mod bindgen;
 mod bundled_mask;
 mod ci;
 mod fixtures;
+mod growth;
 mod layers;
 mod peers;
 mod turbo;
@@ -67,6 +68,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Time the tiling job, and see its memory, on slides of more area and of more tissue.
+    Growth {
+        /// Runs of each slide; the middle one counts.
+        #[arg(long, default_value_t = 5)]
+        repeat: usize,
+    },
     /// Check that the crates import each other only as ARCHITECTURE.md allows.
     Layers,
     /// Time our programs beside other slide readers; needs Python and pip.
@@ -97,6 +104,7 @@ fn main() -> anyhow::Result<()> {
             slides,
         } => agree::run(regions, seed, slides),
         Command::Bindgen { check } => bindgen::run(check),
+        Command::Growth { repeat } => growth::run(repeat),
         Command::Layers => layers::run(),
         Command::Peers { arguments } => peers::run(&arguments),
         Command::Turbo => turbo::run(),
