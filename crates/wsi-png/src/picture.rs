@@ -52,8 +52,8 @@ impl<'a> Picture<'a> {
     /// A picture of `(width, height)` pixels, row by row without gaps.
     ///
     /// # Errors
-    /// If a side is 0 or above 2^31 - 1 (PNG specification 11.2.2), or `pixels` has another length
-    /// than such a picture.
+    /// If a side is 0 or above 2^31 - 1 (PNG specification 11.2.2), a row takes more than a GiB, or
+    /// `pixels` has another length than such a picture.
     pub fn new(
         (width, height): (u32, u32),
         color: Color,
@@ -66,6 +66,13 @@ impl<'a> Picture<'a> {
         if width == 0 || height == 0 || width > MOST || height > MOST {
             return Err(InvalidPicture(format!(
                 "a PNG of {width} x {height} pixels"
+            )));
+        }
+        // A band holds at least a row, and has to fit a chunk whatever it is compressed to.
+        if (width as usize).saturating_mul(color.bytes_per_pixel()) > LONGEST_ROW {
+            return Err(InvalidPicture(format!(
+                "a PNG whose rows have {width} pixels of {} bytes",
+                color.bytes_per_pixel()
             )));
         }
         if wanted != Some(pixels.len()) {
@@ -101,6 +108,9 @@ impl<'a> Picture<'a> {
         &self.pixels[y * bytes..(y + 1) * bytes]
     }
 }
+
+/// Bytes of the longest row: well below the 2^31 - 1 of a chunk (PNG specification 5.3).
+const LONGEST_ROW: usize = 1 << 30;
 
 /// A picture that PNG cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,4 +136,7 @@ fn pictures_that_png_cannot_hold_are_refused() {
         let error = Picture::new(size, Color::Rgb8, &vec![0; bytes]).expect_err("no picture");
         assert!(!error.to_string().is_empty());
     }
+    let long = Picture::new((1 << 29, 1), Color::Rgba8, &[]).expect_err("too long a row");
+    let message = "a PNG whose rows have 536870912 pixels of 4 bytes";
+    assert_eq!(long.to_string(), message);
 }

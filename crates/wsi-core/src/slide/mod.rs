@@ -207,7 +207,8 @@ impl Slide {
 
     /// Reads several regions, each into the memory that comes with it, and says of each how it
     /// went, in their order. Backends read them together where that costs less: stored tiles that
-    /// several regions touch are then decoded once.
+    /// several regions touch are then decoded once. Meant to be called by many threads, each with
+    /// regions near each other: a call for a few regions stays on its thread.
     ///
     /// One region that cannot be read does not keep the others from being read; its error is that
     /// of [`read_region_into`](Self::read_region_into).

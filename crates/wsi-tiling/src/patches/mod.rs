@@ -74,7 +74,7 @@ struct Patches {
     fill: Fill,
 }
 
-/// Patches of a batch unless the caller says otherwise.
+/// Patches of a batch unless the caller says otherwise. (Unwrapped by the compiler.)
 const BATCH_SIZE: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 impl PatchReader {

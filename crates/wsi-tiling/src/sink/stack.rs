@@ -73,12 +73,14 @@ impl Stack {
     }
 }
 
-/// Memory for `count` tiles of `tile` bytes, or as many as the system gives.
+/// Memory for `count` tiles of `tile` bytes, or as many as take a quarter of what the system gives:
+/// where addresses are limited, the rest of the program needs some, too.
 fn room(tile: usize, count: usize) -> BytesMut {
     let mut count = count;
     loop {
         let bytes = tile.saturating_mul(count);
-        if count <= 1 || Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
+        let four_times = bytes.saturating_mul(4);
+        if count <= 1 || Vec::<u8>::new().try_reserve_exact(four_times).is_ok() {
             return pages::with_capacity(bytes.max(tile));
         }
         count /= 2;
