@@ -296,6 +296,7 @@ fn write(out: &Path, levels: &[Plane<u8>]) -> anyhow::Result<()> {
         tile: TILE as u32,
         samples: Samples::LzwGray,
         pixels_per_centimetre: PIXELS_PER_CENTIMETRE,
+        description: None,
     };
     let mut writer = TiffWriter::create(out, layout)?;
     for (number, level) in levels.iter().enumerate() {

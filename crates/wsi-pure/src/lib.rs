@@ -14,7 +14,6 @@
 
 #![forbid(unsafe_code)]
 
-mod blend;
 mod cache;
 mod codec;
 mod color;
@@ -22,6 +21,7 @@ mod driver;
 pub mod io;
 mod number;
 mod orientation;
+mod paint;
 mod properties;
 mod reader;
 mod source;

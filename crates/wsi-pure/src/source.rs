@@ -11,8 +11,8 @@ use wsi_core::{
     SlideSource, TileLayout,
 };
 
-use crate::blend::Blend;
 use crate::cache::TileCache;
+use crate::paint::between::Blend;
 use crate::properties;
 use crate::reader::PageReader;
 use crate::tiff::{TiffFile, tag};
@@ -28,7 +28,7 @@ pub(crate) struct TiffSlide {
     layout: Layout,
     info: SlideInfo,
     /// For each level, for each plane.
-    levels: Vec<Vec<PageReader>>,
+    levels: Vec<Vec<Arc<PageReader>>>,
     associated: Vec<(String, PageReader)>,
     properties: OnceLock<Properties>,
 }
@@ -61,6 +61,13 @@ impl TiffSlide {
             }
         }
         let info = slide_info(format, &layout, &levels, &associated)?;
+        let levels = match layout.borrows_missing_tiles {
+            true => lend(levels, &info.pyramid),
+            false => levels
+                .into_iter()
+                .map(|planes| planes.into_iter().map(Arc::new).collect())
+                .collect(),
+        };
         Ok(Self {
             file,
             layout,
@@ -75,6 +82,7 @@ impl TiffSlide {
         self.levels
             .get(level)
             .and_then(|planes| planes.get(plane.0 as usize))
+            .map(|reader| &**reader)
             .ok_or_else(|| Error::invalid(format!("no plane {} of level {level}", plane.0)))
     }
 
@@ -96,7 +104,7 @@ impl TiffSlide {
         }
         let hashed = self.levels.iter().flatten();
         let hashed = hashed
-            .map(PageReader::page)
+            .map(|reader| reader.page())
             .find(|page| page.directory() == layout.hash_directory);
         if let Some(page) = hashed {
             let hash = properties::quickhash(&self.file, page, layout.properties_directory)?;
@@ -108,7 +116,7 @@ impl TiffSlide {
     }
 
     fn level0(&self) -> Option<&PageReader> {
-        self.levels.first().and_then(|planes| planes.first())
+        self.levels.first()?.first().map(|reader| &**reader)
     }
 
     fn icc(&self, directory: usize) -> Result<Option<Vec<u8>>> {
@@ -155,7 +163,6 @@ impl TiffSlide {
         for top in (0..height).step_by(BLENDED_ROWS as usize) {
             let rows = BLENDED_ROWS.min(height - top);
             let source = blend.source(top, Size::new(width, rows));
-            self.check_missing(reader, region.level, source)?;
             let pixels = self.read_premultiplied(reader, source)?;
             for y in top..top + rows {
                 let (upper, lower) = (pixels.row(y - top), pixels.row(y - top + 1));
@@ -178,20 +185,6 @@ impl TiffSlide {
         let mut turned = Image::zeroed(shown.size, PixelFormat::RGBA8)?;
         orientation.turn(&image, &mut turned.pixels_mut());
         Ok(turned)
-    }
-
-    /// Refuses to show nothing where Aperio's coarser levels borrow from finer ones.
-    fn check_missing(&self, reader: &PageReader, level: usize, rect: Rect) -> Result<()> {
-        if level == 0 || !self.layout.borrows_missing_tiles {
-            return Ok(());
-        }
-        match reader.first_missing(rect)? {
-            None => Ok(()),
-            Some((column, row)) => Err(Error::unsupported(
-                "the file leaves this tile out, to be drawn from the level before",
-            )
-            .at_tile(column.into(), row.into())),
-        }
     }
 }
 
@@ -216,8 +209,7 @@ impl TiffSlide {
     fn plain(&self, read: &RegionRead<'_>) -> Option<Plain> {
         let RegionRead { region, out } = read;
         let level = self.info.pyramid.level(region.level).ok()?;
-        let borrows = region.level > 0 && self.layout.borrows_missing_tiles;
-        if borrows || !self.layout.orientation.is_upright() {
+        if !self.layout.orientation.is_upright() {
             return None;
         }
         let origin = match is_blended(out.format()) {
@@ -255,7 +247,6 @@ impl SlideSource for TiffSlide {
         let reader = self.reader(region.level, region.plane)?;
         let rect = region.rect_on(level);
         if !is_blended(out.format()) {
-            self.check_missing(reader, region.level, rect)?;
             return self.read_shown(reader, rect.origin, out, region.fill);
         }
         let placements = region.placements(level);
@@ -270,8 +261,6 @@ impl SlideSource for TiffSlide {
                 self.read_between(region, &placement, out)?;
                 continue;
             };
-            let size = target.size;
-            self.check_missing(reader, region.level, Rect { origin, size })?;
             self.read_shown(reader, origin, out, region.fill)?;
         }
         Ok(())
@@ -353,8 +342,38 @@ impl EncodedTiles for TiffSlide {
                 index.column, index.row
             )));
         }
+        if reader.is_borrowed(index.column, index.row)? {
+            return Err(Error::unsupported(
+                "a tile that the file leaves out or spoils, drawn from the level before",
+            )
+            .at_level(index.level)
+            .at_tile(index.column.into(), index.row.into()));
+        }
         reader.read_stored(index.column, index.row, 0, bytes)
     }
+}
+
+/// Lets every level draw the tiles that it lacks from the one before.
+fn lend(levels: Vec<Vec<PageReader>>, pyramid: &Pyramid) -> Vec<Vec<Arc<PageReader>>> {
+    let mut lent: Vec<Vec<Arc<PageReader>>> = Vec::with_capacity(levels.len());
+    let mut before: Option<f64> = None;
+    for (planes, level) in levels.into_iter().zip(pyramid.levels()) {
+        let finer = before.zip(lent.last());
+        let planes = planes.into_iter().enumerate().map(|(plane, reader)| {
+            let finer = finer.and_then(|(downsample, planes)| {
+                planes.get(plane).map(|finer| (downsample, finer))
+            });
+            Arc::new(match finer {
+                None => reader,
+                Some((downsample, finer)) => {
+                    reader.with_lender(Arc::clone(finer), downsample / level.downsample)
+                }
+            })
+        });
+        lent.push(planes.collect());
+        before = Some(level.downsample);
+    }
+    lent
 }
 
 fn slide_info(

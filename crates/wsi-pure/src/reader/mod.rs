@@ -3,6 +3,7 @@
 //! The rectangle is cut along the grid of chunks into disjoint cells ([`cells`]), which are decoded
 //! at the same time, each straight into the caller's rows where that is possible ([`work`]).
 
+mod borrow;
 mod cells;
 mod work;
 
@@ -42,6 +43,8 @@ pub struct PageReader {
     codec: ChunkCodec,
     cache: Arc<TileCache>,
     id: u64,
+    lender: Option<borrow::Lender>,
+    missing: borrow::Missing,
 }
 
 impl PageReader {
@@ -68,6 +71,8 @@ impl PageReader {
             page,
             codec,
             cache,
+            lender: None,
+            missing: borrow::Missing::default(),
         })
     }
 
@@ -134,14 +139,15 @@ impl PageReader {
             true => None,
             false => Some(Conversion::new(self.page.storage(), format)?),
         };
-        self.read_converted(rects, fill, conversion.as_ref())
+        self.read_converted(rects, fill, conversion.as_ref(), false)
     }
 
     /// Reads a rectangle as [`read_rect`](Self::read_rect) does, in RGBA whose colour is multiplied
     /// with alpha. What lies outside, or in a tile that is left out, is transparent.
     pub(crate) fn read_premultiplied(&self, origin: Point, out: PixelsMut<'_>) -> Result<()> {
         let conversion = Conversion::premultiplied(self.page.storage())?;
-        self.read_converted(vec![(origin, out)], Fill::Color([0; 4]), Some(&conversion))
+        let fill = Fill::Color([0; 4]);
+        self.read_converted(vec![(origin, out)], fill, Some(&conversion), true)
     }
 
     fn read_converted(
@@ -149,6 +155,7 @@ impl PageReader {
         mut rects: Vec<(Point, PixelsMut<'_>)>,
         fill: Fill,
         conversion: Option<&Conversion>,
+        premultiplied: bool,
     ) -> Result<()> {
         let page = Rect::new((0, 0), self.size());
         let several = rects.len() > 1;
@@ -173,7 +180,13 @@ impl PageReader {
         if several {
             all.sort_by_key(|cell| cell.place.chunk());
         }
-        Job::new(self, conversion, fill).read(all, several)
+        let job = Job {
+            reader: self,
+            conversion,
+            fill,
+            premultiplied,
+        };
+        job.read(all, several)
     }
 
     fn limits(&self) -> &Limits {
@@ -247,22 +260,6 @@ impl PageReader {
             }
         }
         Ok(true)
-    }
-
-    /// Column and row of a chunk that `rect` touches and the file leaves out, if there is one.
-    pub(crate) fn first_missing(&self, rect: Rect) -> Result<Option<(u32, u32)>> {
-        let Some(inside) = rect.intersection(Rect::new((0, 0), self.size())) else {
-            return Ok(None);
-        };
-        let chunk = self.page.chunk_size();
-        for row in cells::axis(inside.origin.y, inside.size.height, chunk.height) {
-            for column in cells::axis(inside.origin.x, inside.size.width, chunk.width) {
-                if self.is_missing(column.chunk, row.chunk)? {
-                    return Ok(Some((column.chunk, row.chunk)));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Decodes part of a chunk into `out`. A sample that a planar file leaves out is 0.

@@ -3,6 +3,7 @@
 //!
 //! | of a chunk is wanted | what happens |
 //! |---|---|
+//! | what is not stored but drawn from a finer level | it is copied ([`super::borrow`]) |
 //! | what is in the cache | it is copied |
 //! | all of it | it is decoded into the caller's rows, and not kept |
 //! | part of it, JPEG | a window is decoded into the caller's rows, and where its rows start is kept; on later visits ([`WHOLE_AT_VISIT`]) the chunk is decoded whole and kept |
@@ -15,6 +16,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use wsi_core::pixels::FromPremultiplied;
 use wsi_core::{Error, Fill, Image, PixelsMut, Rect, Result};
 
 use super::PageReader;
@@ -59,9 +61,11 @@ struct Slot {
 
 /// What all cells of a read share.
 pub(super) struct Job<'a> {
-    reader: &'a PageReader,
-    conversion: Option<&'a Conversion>,
-    fill: Fill,
+    pub(super) reader: &'a PageReader,
+    pub(super) conversion: Option<&'a Conversion>,
+    pub(super) fill: Fill,
+    /// Whether the caller wants colour multiplied with alpha, as `conversion` makes it.
+    pub(super) premultiplied: bool,
 }
 
 /// A chunk that something has to be decoded of.
@@ -102,19 +106,7 @@ enum Begun<'c> {
     Waits(Vec<Cell<'c>>, Arc<Flight>),
 }
 
-impl<'a> Job<'a> {
-    pub(super) const fn new(
-        reader: &'a PageReader,
-        conversion: Option<&'a Conversion>,
-        fill: Fill,
-    ) -> Self {
-        Self {
-            reader,
-            conversion,
-            fill,
-        }
-    }
-
+impl Job<'_> {
     /// Reads cells of one page; those of one chunk stand side by side. `several` says that they are
     /// of more than one rectangle.
     ///
@@ -212,6 +204,10 @@ impl<'a> Job<'a> {
     /// decoded.
     fn begin<'c>(&'c self, place: Place, mut cells: Vec<Cell<'c>>) -> Result<Begun<'c>> {
         let reader = self.reader;
+        if let Some(tile) = reader.borrowed(place.column, place.row)? {
+            self.copy_borrowed(&tile, cells)?;
+            return Ok(Begun::Done);
+        }
         let key = self.key(place);
         if let Some(image) = reader.cache.get(key) {
             self.copy_all(&image, cells);
@@ -412,6 +408,30 @@ impl<'a> Job<'a> {
                 cell,
             );
         }
+    }
+
+    /// Copies the wanted parts of a tile that was drawn: RGBA, multiplied with alpha.
+    fn copy_borrowed(&self, tile: &Image, cells: Vec<Cell<'_>>) -> Result<()> {
+        for mut cell in cells {
+            let Rect { origin, size } = cell.place.crop;
+            let start = usize::try_from(origin.x).unwrap_or(0);
+            let rows = tile.as_bytes().as_chunks::<4>().0;
+            let rows = rows.chunks_exact(tile.size().width as usize);
+            let rows = rows.skip(usize::try_from(origin.y).unwrap_or(0));
+            let writer = match self.premultiplied {
+                true => None,
+                false => Some(FromPremultiplied::new(cell.out.format(), self.fill)?),
+            };
+            for (y, row) in (0..size.height).zip(rows) {
+                let row = &row[start..start + size.width as usize];
+                let out = cell.out.row_mut(y);
+                match writer {
+                    None => out.copy_from_slice(row.as_flattened()),
+                    Some(writer) => writer.write(row.iter().copied(), out),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Copies what a cell wants from the pixels of `decoded`, a part of its chunk.

@@ -1,17 +1,13 @@
-//! Regions that start between pixels, as OpenSlide 4.0.1 draws them, to the byte.
+//! Regions that start between pixels.
 //!
-//! OpenSlide paints each stored tile with cairo, bilinearly sampled and with the operator SATURATE,
-//! onto a transparent picture of 8-bit samples multiplied with alpha: tiles of the bottom row first,
-//! within a row the rightmost first (`_openslide_grid_draw_tiles`; the arithmetic is pixman's, in
-//! single precision). All tiles of a region lie at the same fraction of a pixel, so every output
-//! pixel is made of the same 2 x 2 neighbours with the same weights. Where these lie in several
+//! Tiles are sampled bilinearly. All tiles of a region lie at the same fraction of a pixel, so every
+//! output pixel is made of the same 2 x 2 neighbours with the same weights. Where these lie in several
 //! tiles they are painted one tile after the other, each time rounded to 8 bits.
 
 use wsi_core::geometry::Placement;
 use wsi_core::{Point, Rect, Size};
 
-/// Steps of a pixel in which pixman places a picture.
-const STEPS: f64 = 65536.0;
+use super::{STEPS, saturate, to_byte, to_unit};
 
 /// The four neighbours of an output pixel: upper left, upper right, lower left, lower right.
 type Neighbours = [[u8; 4]; 4];
@@ -135,8 +131,7 @@ impl Blend {
         }
     }
 
-    /// Paints one tile after the other: SATURATE adds as much as the alpha that is there leaves room
-    /// for (pixman's `combine_saturate_u_float`).
+    /// Paints one tile after the other.
     fn paint(&self, neighbours: Neighbours, tiles: &[Share]) -> [u8; 4] {
         let mut pixel = [0; 4];
         for share in tiles {
@@ -147,14 +142,7 @@ impl Blend {
                 };
                 term(0) + term(1) + term(2) + term(3)
             });
-            let room = 1.0 - to_unit(pixel[3]);
-            let factor = match sum[3] < f32::MIN_POSITIVE {
-                true => 1.0,
-                false => (room / sum[3]).clamp(0.0, 1.0),
-            };
-            for (sample, sum) in pixel.iter_mut().zip(sum) {
-                *sample = to_byte(sum * factor + to_unit(*sample));
-            }
+            saturate(&mut pixel, sum);
         }
         pixel
     }
@@ -173,32 +161,6 @@ fn place(position: f64, tile: u32) -> (i64, f32) {
     let whole = (steps / STEPS).floor();
     let pixel = (first as i64).saturating_add(whole as i64);
     (pixel, (steps - whole * STEPS) as f32 / STEPS as f32)
-}
-
-/// pixman's `unorm_to_float`.
-#[inline(always)]
-fn to_unit(sample: u8) -> f32 {
-    f32::from(sample) * (1.0 / 255.0)
-}
-
-/// pixman's `float_to_unorm`: 256 steps of which the last is a point, rounded down.
-///
-/// `value` is at least 0. A cast, as it has to think of all numbers, would keep compilers from taking
-/// many samples at once. So the fraction is first rounded away, as it does not fit behind 2²³, and 1 is
-/// taken off where that went up.
-#[inline(always)]
-#[expect(
-    clippy::cast_sign_loss,
-    clippy::cast_possible_truncation,
-    reason = "0 to 256, brought to 255"
-)]
-#[expect(clippy::cast_possible_wrap, clippy::cast_precision_loss, reason = "9 bits")]
-fn to_byte(value: f32) -> u8 {
-    const NO_FRACTION: f32 = 8_388_608.0;
-    let value = value.min(1.0) * 256.0;
-    let nearest = ((value + NO_FRACTION).to_bits() & 0x1FF) as i32;
-    let steps = nearest.wrapping_sub(i32::from(nearest as f32 > value));
-    steps.wrapping_sub(steps >> 8) as u8
 }
 
 #[cfg(test)]
@@ -226,18 +188,6 @@ mod tests {
                 assert_eq!(pixel[3], 255);
             }
         }
-    }
-
-    #[test]
-    fn samples_are_rounded_down() {
-        for step in 0..=256_u16 {
-            let exact = f32::from(step) / 256.0;
-            let below = f32::from_bits(exact.to_bits().saturating_sub(1));
-            let expected = |step: u16| u8::try_from(step - (step >> 8)).unwrap();
-            assert_eq!(to_byte(exact), expected(step));
-            assert_eq!(to_byte(below), expected(step.saturating_sub(1)));
-        }
-        assert_eq!(to_byte(1.000_000_1), 255);
     }
 
     #[test]
