@@ -40,7 +40,7 @@ fn aperio(levels: &[Level]) -> Vec<u8> {
     let mut file = b"II\x2A\0\0\0\0\0".to_vec();
     let mut link = 4;
     let place = |file: &mut Vec<u8>, bytes: &[u8]| {
-        let at = u32::try_from(file.len()).unwrap();
+        let at = u32::try_from(file.len()).expect("small");
         file.extend_from_slice(bytes);
         file.resize(file.len().next_multiple_of(2), 0);
         at
@@ -51,7 +51,7 @@ fn aperio(levels: &[Level]) -> Vec<u8> {
             .iter()
             .map(|tile| place(&mut file, tile))
             .collect();
-        let count = |tile: &Vec<u8>| u32::try_from(tile.len()).unwrap();
+        let count = |tile: &Vec<u8>| u32::try_from(tile.len()).expect("small");
         let counts: Vec<u32> = level.tiles.iter().map(count).collect();
         let entries = [
             (256, 4, vec![level.size.0]),
@@ -77,10 +77,13 @@ fn aperio(levels: &[Level]) -> Vec<u8> {
                     place(&mut file, &bytes)
                 }
             };
-            fields.push((tag, kind, u32::try_from(count).unwrap(), value));
+            fields.push((tag, kind, u32::try_from(count).expect("small"), value));
         }
-        fields.insert(5, (270, 2, u32::try_from(TEXT.len()).unwrap(), text));
-        let mut directory = u16::try_from(fields.len()).unwrap().to_le_bytes().to_vec();
+        fields.insert(5, (270, 2, u32::try_from(TEXT.len()).expect("small"), text));
+        let mut directory = u16::try_from(fields.len())
+            .expect("small")
+            .to_le_bytes()
+            .to_vec();
         for (tag, kind, count, value) in fields {
             directory.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
             directory.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
