@@ -43,6 +43,16 @@ pub trait SlideSource: Send + Sync {
         reads.into_iter().map(read).collect()
     }
 
+    /// Reads the first channel alone of what [`read_region`](Self::read_region) reads in the slide's
+    /// own format, into `out` of one channel and that sample type: the labels of a mask.
+    ///
+    /// `false` if the source cannot do that at less cost than to read all channels, or if reading
+    /// fails: then `out` is unspecified, and a read of all of them says what is wrong. So it does by
+    /// default.
+    fn read_first_channel(&self, _region: &Region, _out: PixelsMut<'_>) -> bool {
+        false
+    }
+
     /// Reads an associated image whole, in the format it is stored in.
     ///
     /// # Errors

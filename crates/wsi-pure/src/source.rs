@@ -206,13 +206,13 @@ struct Kind {
 }
 
 impl TiffSlide {
-    fn plain(&self, read: &RegionRead<'_>) -> Option<Plain> {
-        let RegionRead { region, out } = read;
+    /// How a region is read in a format, if that copies stored pixels.
+    fn plain(&self, region: &Region, format: PixelFormat) -> Option<Plain> {
         let level = self.info.pyramid.level(region.level).ok()?;
         if !self.layout.orientation.is_upright() {
             return None;
         }
-        let origin = match is_blended(out.format()) {
+        let origin = match is_blended(format) {
             false => region.rect_on(level).origin,
             true => match &region.placements(level)[..] {
                 [only] if only.target == Rect::new((0, 0), region.size) => only.aligned()?,
@@ -222,7 +222,7 @@ impl TiffSlide {
         let kind = Kind {
             level: region.level,
             plane: region.plane,
-            format: out.format(),
+            format,
             fill: region.fill,
         };
         Some(Plain { origin, kind })
@@ -267,7 +267,8 @@ impl SlideSource for TiffSlide {
     }
 
     fn read_regions(&self, mut reads: Vec<RegionRead<'_>>) -> Vec<Result<()>> {
-        let plain: Vec<Option<Plain>> = reads.iter().map(|read| self.plain(read)).collect();
+        let plain = |read: &RegionRead<'_>| self.plain(&read.region, read.out.format());
+        let plain: Vec<Option<Plain>> = reads.iter().map(plain).collect();
         let mut results: Vec<Option<Result<()>>> = reads.iter().map(|_| None).collect();
         for first in 0..reads.len() {
             let Some(kind) = plain[first].map(|plain| plain.kind) else {
@@ -304,6 +305,17 @@ impl SlideSource for TiffSlide {
             result.unwrap_or_else(|| self.read_region(&read.region, read.out))
         })
         .collect()
+    }
+
+    fn read_first_channel(&self, region: &Region, out: PixelsMut<'_>) -> bool {
+        let read = || {
+            let plain = self.plain(region, self.info.pixel_format)?;
+            let reader = self.reader(region.level, region.plane).ok()?;
+            let fill = region.fill.pixel(self.info.pixel_format);
+            let fill = Fill::Color([fill.first().copied()?; 4]);
+            reader.read_first_samples(plain.origin, out, fill)
+        };
+        read().is_some()
     }
 
     fn read_associated(&self, name: &str) -> Result<Image> {

@@ -47,6 +47,10 @@ const PROMISES: &[Promise] = &[
         "regions read together are those read alone",
         promises::regions_can_be_read_together,
     ),
+    (
+        "a first channel read alone is that of the pixels",
+        promises::first_channels_are_those_of_pixels,
+    ),
     ("what lies outside is filled", promises::outside_is_filled),
     (
         "bytes between rows are not touched",

@@ -185,6 +185,31 @@ pub(super) fn regions_can_be_read_together(slide: &Slide) -> Outcome {
     Ok(())
 }
 
+/// Only where the source offers it, which it need not do everywhere.
+pub(super) fn first_channels_are_those_of_pixels(slide: &Slide) -> Outcome {
+    let mut random = Random(10);
+    for Whole { level, image } in wholes(slide)? {
+        let size = image.size();
+        let format = PixelFormat::new(Channels::Gray, image.format().sample);
+        let (pixel, sample) = (image.format().bytes_per_pixel(), format.bytes_per_pixel());
+        let whole = Rect::new((0, 0), size);
+        let rects = (0..REGIONS / 4).map(|_| random_rect(&mut random, size));
+        for rect in std::iter::once(whole).chain(rects) {
+            let region = Region::at_level(level, rect.origin, rect.size).with_fill(FILL);
+            let mut read = Image::zeroed(rect.size, format)?;
+            if slide.read_first_channel(&region, read.pixels_mut())? {
+                let expected = expected(&image, rect, FILL);
+                let first = expected
+                    .chunks_exact(pixel)
+                    .flat_map(|pixel| &pixel[..sample]);
+                let first: Vec<u8> = first.copied().collect();
+                compare(read.as_bytes(), &first, &format!("{region:?}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn outside_is_filled(slide: &Slide) -> Outcome {
     let format = slide.info().pixel_format;
     for (level, described) in slide.pyramid().levels().iter().enumerate() {

@@ -7,7 +7,7 @@ use crate::driver::{Driver, OpenOptions, Probe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::geometry::{Pyramid, Region, Size};
 use crate::limits::Limits;
-use crate::pixels::{Image, PixelFormat, PixelsMut};
+use crate::pixels::{Channels, Image, PixelFormat, PixelsMut};
 use crate::source::{EncodedTiles, Properties, RegionRead, SlideInfo, SlideSource};
 
 mod thumbnail;
@@ -253,6 +253,26 @@ impl Slide {
             result.map_err(|error| error.at_level(level).at_path(&self.path))
         };
         results.into_iter().zip(levels).map(at).collect()
+    }
+
+    /// Reads the first channel alone of what [`read_region`](Self::read_region) reads, as the labels
+    /// of a mask that is stored in colour, if the backend can do that at less cost than to read all
+    /// channels. If it says `false`, `out` is unspecified, and reading all of them is the way.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the level or plane does not exist, or `out` is not of the region's size,
+    /// one channel and the sample type of the slide.
+    pub fn read_first_channel(&self, region: &Region, out: PixelsMut<'_>) -> Result<bool> {
+        let wanted = PixelFormat::new(Channels::Gray, self.info().pixel_format.sample);
+        self.check(region, &out)
+            .and_then(|()| match out.format() == wanted {
+                true => Ok(self.source.read_first_channel(region, out)),
+                false => Err(Error::invalid(format!(
+                    "the first channel as {}, not {wanted}",
+                    out.format()
+                ))),
+            })
+            .map_err(|error| error.at_level(region.level).at_path(&self.path))
     }
 
     fn check(&self, region: &Region, out: &PixelsMut<'_>) -> Result<()> {

@@ -24,6 +24,7 @@ pub(super) enum Compression {
 #[derive(Default)]
 pub(super) struct States {
     lzw: lzw::Table,
+    lzw_channel: lzw::channel::Table,
     inflater: deflate::Inflater,
     zstd: Option<FrameDecoder>,
     ccitt: ccitt::Lines,
@@ -87,6 +88,23 @@ impl Compression {
             Self::Ccitt(coding) => {
                 ccitt::decode(coding, stored, chunk.width, out, &mut states.ccitt)
             }
+        }
+    }
+}
+
+impl Compression {
+    /// Fills `out` with the first byte of every `step` of what is stored, if that costs less than to
+    /// decompress it. `None` otherwise: what `out` then holds is unspecified.
+    pub(super) fn decompress_every(
+        self,
+        stored: &[u8],
+        step: usize,
+        out: &mut [u8],
+        states: &mut States,
+    ) -> Option<()> {
+        match self {
+            Self::Lzw => lzw::channel::decode(stored, step, out, &mut states.lzw_channel),
+            _ => None,
         }
     }
 }

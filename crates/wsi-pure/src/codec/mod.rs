@@ -20,7 +20,7 @@ mod unpack;
 mod webp;
 mod ycbcr;
 
-use wsi_core::{Channels, Damage, Error, PixelFormat, PixelsMut, Rect, Result, Size};
+use wsi_core::{Channels, Damage, Error, PixelFormat, PixelsMut, Rect, Result, SampleType, Size};
 
 use crate::tiff::{Storage, compression};
 use bytes::Compression;
@@ -139,6 +139,24 @@ impl ChunkCodec {
             )));
         }
         self.decode_pixels(stored, chunk, crop, out, scratch)
+    }
+
+    /// Fills `out` with the first sample of every pixel of a chunk, if these are bytes that can be had
+    /// at less cost than all of them. `None` otherwise: what `out` then holds is unspecified.
+    pub(crate) fn first_samples(
+        &self,
+        stored: &[u8],
+        out: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> Option<()> {
+        let is_plain = self.format.sample == SampleType::U8 && !self.planar && !self.reversed_bits;
+        match &self.method {
+            Method::Rows(compression, samples) if is_plain && samples.are_as_stored() => {
+                let step = self.format.bytes_per_pixel();
+                compression.decompress_every(stored, step, out, &mut scratch.states)
+            }
+            _ => None,
+        }
     }
 
     /// Decodes the part `crop` of a chunk that holds sample `sample` of every pixel, into that

@@ -453,6 +453,48 @@ impl Job<'_> {
         }
     }
 
+    /// Reads the first sample of every pixel of the cells, if all their chunks allow that at less cost
+    /// than to decode them. `None` otherwise: what they then hold is unspecified.
+    pub(super) fn read_first_samples(&self, cells: Vec<Cell<'_>>) -> Option<()> {
+        cells.into_iter().try_for_each(|cell| {
+            SCRATCH.with_borrow_mut(|scratch| self.first_samples(cell, scratch))
+        })
+    }
+
+    fn first_samples(&self, mut cell: Cell<'_>, scratch: &mut Scratch) -> Option<()> {
+        let Place { column, row, crop } = cell.place;
+        let reader = self.reader;
+        if reader.is_borrowed(column, row).ok()? {
+            return None;
+        }
+        if scratch.slots.is_empty() {
+            scratch.slots.push(Slot::default());
+        }
+        let Slot { stored, native } = scratch.slots.first_mut()?;
+        if !reader.read_stored(column, row, 0, stored).ok()? {
+            cell.out.fill(self.fill);
+            return Some(());
+        }
+        let chunk = reader.page.stored_size(column, row);
+        reader.check_expansion(chunk, stored.len()).ok()?;
+        if crop.size == chunk
+            && let Some(out) = cell.out.packed_mut()
+        {
+            return reader.codec.first_samples(stored, out, &mut scratch.codec);
+        }
+        native.resize(usize::try_from(chunk.area()).ok()?, 0);
+        reader
+            .codec
+            .first_samples(stored, native, &mut scratch.codec)?;
+        let whole = Rect::new((0, 0), chunk);
+        Job {
+            conversion: None,
+            ..*self
+        }
+        .copy(native, whole, 1, cell);
+        Some(())
+    }
+
     fn key(&self, place: Place) -> TileKey {
         TileKey {
             page: self.reader.id,

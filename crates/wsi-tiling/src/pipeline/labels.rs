@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use wsi_core::{Fill, PixelsMut, Rect, Region, Result};
+use wsi_core::{Channels, Fill, PixelFormat, PixelsMut, Rect, Region, Result};
 
 use super::cells::{Cell, CellGrid, CellIndex, CellPixels, Shelf};
 use super::repeats::Repeats;
@@ -78,6 +78,18 @@ impl<'a> LabelReader<'a> {
         let region = Region::at_level(self.level, rect.origin, rect.size);
         let region = region.with_fill(Fill::Color([0; 4]));
         let pixel = format.bytes_per_pixel();
+        if pixel > width {
+            let mut labels = self.labels.take(area * width);
+            let one = PixelFormat::new(Channels::Gray, format.sample);
+            let out = PixelsMut::packed(labels.as_mut_slice(), rect.size, one)?;
+            if mask.slide().read_first_channel(&region, out)? {
+                let pixels = match uniform(labels.as_slice(), width, width) {
+                    Some(value) => CellPixels::Uniform(value),
+                    None => CellPixels::Rows(labels),
+                };
+                return Ok(Cell { rect, pixels });
+            }
+        }
         let shelf = if pixel == width {
             &self.labels
         } else {

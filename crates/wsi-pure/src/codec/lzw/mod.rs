@@ -4,6 +4,8 @@
 //! keeps where, how long, and the first eight bytes, so that a short string is one store and a long
 //! one a block copy. Runs of a label mask cost a few copies each.
 
+pub(super) mod channel;
+
 use wsi_core::{Error, Result};
 
 use super::ends_early;
@@ -52,12 +54,18 @@ impl Default for Table {
 /// # Errors
 /// `Corrupt` if a code has no meaning yet or the data ends early.
 pub(super) fn decode(stored: &[u8], out: &mut [u8], table: &mut Table) -> Result<()> {
-    // The clear code that opens every stream is 1 0000 0000 from the most significant bit in TIFF
-    // 6.0, and the same from the least significant one in files from before (libtiff `LZWPreDecode`).
-    match stored {
-        [0, second, ..] if second & 1 == 1 => decode_with::<Lsb>(stored, out, table),
-        _ => decode_with::<Msb>(stored, out, table),
+    match is_old(stored) {
+        true => decode_with::<Lsb>(stored, out, table),
+        false => decode_with::<Msb>(stored, out, table),
     }
+}
+
+/// Whether codes lie from the least significant bit on.
+///
+/// The clear code that opens every stream is 1 0000 0000 from the most significant bit in TIFF
+/// 6.0, and the same from the least significant one in files from before (libtiff `LZWPreDecode`).
+fn is_old(stored: &[u8]) -> bool {
+    matches!(stored, [0, second, ..] if second & 1 == 1)
 }
 
 /// How codes lie in the bytes, and when they grow.
@@ -331,6 +339,32 @@ mod tests {
         prop_oneof![runs, noise, period]
     }
 
+    fn first_of(stored: &[u8], step: usize, length: usize) -> Option<Vec<u8>> {
+        let mut out = vec![0xEE; length];
+        channel::decode(stored, step, &mut out, &mut channel::Table::default()).map(|()| out)
+    }
+
+    fn every(data: &[u8], step: usize) -> Vec<u8> {
+        data.chunks_exact(step).map(|pixel| pixel[0]).collect()
+    }
+
+    #[test]
+    fn masks_are_worth_their_first_channel() {
+        let row: Vec<u8> = [(0, 300), (2, 90), (5, 3), (0, 119)]
+            .iter()
+            .flat_map(|&(label, times)| [label, 0, 7].repeat(times))
+            .collect();
+        let data = row.repeat(400);
+        let stored = encoded(&data);
+        assert_eq!(first_of(&stored, 3, data.len() / 3), Some(every(&data, 3)));
+        assert_eq!(
+            first_of(&stored[..stored.len() / 2], 3, data.len() / 3),
+            None
+        );
+        let noise: Vec<u8> = (0..60_000_u32).map(|i| ((i * i) >> 9) as u8).collect();
+        assert_eq!(first_of(&encoded(&noise), 3, 20_000), None);
+    }
+
     proptest! {
         #[test]
         fn what_weezl_encodes_is_decoded(data in samples(), cut in 0.0..=1.0_f64) {
@@ -338,6 +372,28 @@ mod tests {
             prop_assert_eq!(decoded(&stored, data.len()).unwrap(), &data[..]);
             let part = (data.len() as f64 * cut) as usize;
             prop_assert_eq!(decoded(&stored, part).unwrap(), &data[..part]);
+        }
+
+        #[test]
+        fn first_channels_are_those_of_everything(data in samples(), step in 2..5_usize) {
+            let length = data.len() / step;
+            if let Some(found) = first_of(&encoded(&data), step, length) {
+                prop_assert_eq!(found, every(&data, step));
+            } else {
+                // As many codes as fill the table come before it is given up.
+                prop_assert!(data.len() > 3_800);
+            }
+        }
+
+        #[test]
+        fn first_channels_of_any_bytes_are_those_of_everything(
+            stored in prop::collection::vec(any::<u8>(), 0..3000),
+            length in 0..7_000_usize,
+        ) {
+            let bytes = [&[0x80], &stored[..]].concat();
+            if let Some(found) = first_of(&bytes, 3, length) {
+                prop_assert_eq!(found, every(&decoded(&bytes, length * 3).unwrap(), 3));
+            }
         }
 
         #[test]
