@@ -9,7 +9,7 @@ use wsi_core::{Error, Level, Mpp, Result, Size, Slide};
 
 use crate::grid::Grid;
 use crate::mask::{LabelType, Mask, describe_file};
-use crate::pipeline::{Clock, Outcome, Pipeline, foreground_box};
+use crate::pipeline::{Clock, Outcome, Pipeline, Stage, foreground_box};
 use crate::report::{Report, Seconds};
 use crate::roi::RegionOfInterest;
 use crate::settings::{RegionChoice, Settings};
@@ -308,9 +308,12 @@ impl Prepared<'_> {
             x: mpp.x * downsample,
             y: mpp.y * downsample,
         });
+        let total = start.elapsed().as_secs_f64();
         let threads = self.pool.current_num_threads();
         #[expect(clippy::cast_precision_loss, reason = "a number of threads")]
-        let share = |seconds: f64| seconds / threads as f64;
+        let share = |stage: &Stage| stage.seconds() / threads as f64;
+        let stages = [&clock.mask, &clock.read, &clock.assemble, &clock.save];
+        let [mask, read, assemble, save] = stages.map(share);
         Report {
             slide_id: self.plan.slide_id,
             levels: slide.pyramid().levels().to_vec(),
@@ -325,10 +328,13 @@ impl Prepared<'_> {
             threads,
             seconds: Seconds {
                 open: 0.0,
-                mask: share(clock.mask.seconds()),
-                read: share(clock.read.seconds()),
-                save: share(clock.save.seconds()),
-                total: start.elapsed().as_secs_f64(),
+                mask,
+                read,
+                assemble,
+                save,
+                // The caller's own thread counts the mask meanwhile, so there may be none.
+                wait: (total - mask - read - assemble - save).max(0.0),
+                total,
             },
         }
     }

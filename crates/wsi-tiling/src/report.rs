@@ -55,7 +55,9 @@ impl Report {
             open,
             mask,
             read,
+            assemble,
             save,
+            wait,
             total,
         } = self.seconds;
         serde_json::json!({
@@ -65,7 +67,10 @@ impl Report {
             "tiles_resumed": self.tiles_resumed,
             "tiles_failed": self.failed.len(),
             "threads": self.threads,
-            "seconds": {"open": open, "mask": mask, "read": read, "save": save, "total": total},
+            "seconds": {
+                "open": open, "mask": mask, "read": read, "assemble": assemble, "save": save,
+                "wait": wait, "total": total,
+            },
         })
         .to_string()
     }
@@ -109,13 +114,15 @@ impl fmt::Display for Report {
             open,
             mask,
             read,
+            assemble,
             save,
+            wait,
             total,
         } = self.seconds;
         write!(
             f,
-            "seconds   open {open:.3}, mask {mask:.3}, read {read:.3}, save {save:.3}, total \
-             {total:.3}, threads {}",
+            "seconds   open {open:.3}, mask {mask:.3}, read {read:.3}, assemble {assemble:.3}, save \
+             {save:.3}, wait {wait:.3}, total {total:.3}, threads {}",
             self.threads
         )
     }
@@ -124,7 +131,7 @@ impl fmt::Display for Report {
 /// Where the time went, in seconds.
 ///
 /// Stages run at the same time on several threads: a stage's time is how long it kept threads busy,
-/// divided by their number, so that the stages of a run without idle threads add up to its total.
+/// divided by their number, so that the stages and `wait` add up to the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Seconds {
@@ -133,10 +140,14 @@ pub struct Seconds {
     pub open: f64,
     /// Reading and counting the mask.
     pub mask: f64,
-    /// Reading, decoding and assembling image tiles.
+    /// Reading and decoding image tiles.
     pub read: f64,
+    /// Putting tiles together.
+    pub assemble: f64,
     /// Encoding and storing tiles.
     pub save: f64,
+    /// The rest: threads that waited, at the beginning and end of the run and between rows of tiles.
+    pub wait: f64,
     /// From the job's beginning to its end, and the time to open.
     pub total: f64,
 }

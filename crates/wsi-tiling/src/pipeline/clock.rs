@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Clock {
     pub(crate) mask: Stage,
     pub(crate) read: Stage,
+    pub(crate) assemble: Stage,
     pub(crate) save: Stage,
 }
 

@@ -39,7 +39,7 @@ use crate::sink::{Tile, TileSink};
 
 use cells::{Buffer, CellGrid, Settle, Shelf, Slot};
 pub(crate) use cells::{Cell, CellPixels};
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, Stage};
 use in_flight::{Counted, InFlight};
 use labels::LabelReader;
 pub(crate) use labels::foreground_box;
@@ -309,7 +309,8 @@ impl<'m> Run<'m> {
         }
         let job = self.job;
         let mut scratch = lock(&self.scratch).pop().unwrap_or_default();
-        let assembled = job.clock.read.time(|| self.assemble(work, &mut scratch));
+        let assemble = || self.assemble(work, &mut scratch);
+        let assembled = job.clock.assemble.time(assemble);
         match assembled {
             Ok(()) => {
                 let tile = Tile {
