@@ -1,0 +1,5 @@
+//! Host.
+mod fibers;
+mod launch;
+mod library;
+mod memory;
