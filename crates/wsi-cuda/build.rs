@@ -85,16 +85,17 @@ mod host {
 
     /// The names of the kernels of a source: what stands between a `__global__` and a parenthesis.
     fn kernels_in(text: &str) -> Vec<String> {
-        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let code = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default());
         let code: Vec<&str> = code.collect();
         let code = code.join("\n");
         let words = code.split("__global__").skip(1);
         words
             .filter_map(|after| {
-                let start = after.find("wsi_")?;
-                let name = &after[start..];
+                let name = after.get(after.find("wsi_")?..)?;
                 let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-                Some(name[..end].to_owned())
+                name.get(..end).map(str::to_owned)
             })
             .collect()
     }

@@ -111,10 +111,26 @@ pub(super) unsafe fn run_block(
     while let Some(index) = lanes.draw(lot.as_deref_mut()) {
         // Set anew for each lane: the others have run meanwhile.
         kernels.set(State {
-            thread: Dim { x: index, y: 0, z: 0 },
-            block: Dim { x: block.0, y: block.1, z: 0 },
-            block_size: Dim { x: launch.block, y: 1, z: 1 },
-            grid_size: Dim { x: launch.grid.0, y: launch.grid.1, z: 1 },
+            thread: Dim {
+                x: index,
+                y: 0,
+                z: 0,
+            },
+            block: Dim {
+                x: block.0,
+                y: block.1,
+                z: 0,
+            },
+            block_size: Dim {
+                x: launch.block,
+                y: 1,
+                z: 1,
+            },
+            grid_size: Dim {
+                x: launch.grid.0,
+                y: launch.grid.1,
+                z: 1,
+            },
             stop,
         });
         lanes.resume(index as usize, launch)?;
@@ -197,7 +213,9 @@ impl Lanes {
             return Ok(());
         }
         if request.mask & bit == 0 {
-            return Err(format!("lane {index} is not in the mask that it gives: {request}"));
+            return Err(format!(
+                "lane {index} is not in the mask that it gives: {request}"
+            ));
         }
         self.stopped[warp] |= bit;
         self.answer(warp, request)
@@ -294,10 +312,14 @@ impl Lanes {
         if self.returned == self.lanes.len() {
             return Ok(());
         }
-        let waiting = self.lanes.iter().enumerate().filter_map(|(index, lane)| match lane {
-            Lane::Stopped(_, request) => Some(format!("lane {index} at {request}")),
-            _ => None,
-        });
+        let waiting = self
+            .lanes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, lane)| match lane {
+                Lane::Stopped(_, request) => Some(format!("lane {index} at {request}")),
+                _ => None,
+            });
         // The first, and those that wait for something else than the lane before.
         let mut waiting: Vec<_> = waiting.collect();
         waiting.dedup_by(|one, before| {
@@ -342,7 +364,9 @@ impl fmt::Display for Request {
 fn begin(launch: &Launch<'_>) -> Result<Fiber, String> {
     let stack = match STACKS.with_borrow_mut(Vec::pop) {
         Some(stack) => stack,
-        None => DefaultStack::new(STACK).map_err(|error| format!("no stack for a lane: {error}"))?,
+        None => {
+            DefaultStack::new(STACK).map_err(|error| format!("no stack for a lane: {error}"))?
+        }
     };
     let (run, arguments) = (launch.run, launch.arguments.as_ptr());
     Ok(Coroutine::with_stack(stack, move |own: &Own, _: u64| {
@@ -368,7 +392,12 @@ unsafe extern "C" fn stop(reason: u32, mask: u32, value: u64, source: u32) -> u6
     let own = OWN.get();
     // SAFETY: the lane that runs is the one that set `OWN`, in its closure when it began or below
     // when it went on; what it points to lives on the lane's stack.
-    let answer = unsafe { &*own }.suspend(Request { reason, mask, value, source });
+    let answer = unsafe { &*own }.suspend(Request {
+        reason,
+        mask,
+        value,
+        source,
+    });
     OWN.set(own);
     answer
 }

@@ -26,31 +26,51 @@ pub(super) fn launch(
     seed: Option<u64>,
 ) -> Result<(), String> {
     let mut kernels = Kernels::take();
-    let entry = kernels.find(name).ok_or_else(|| format!("there is no kernel {name}"))?;
+    let entry = kernels
+        .find(name)
+        .ok_or_else(|| format!("there is no kernel {name}"))?;
     if !(1..=LANES).contains(&block) || grid.0 == 0 || grid.1 == 0 {
-        return Err(format!("{name}: a grid of {} x {} blocks of {block} lanes", grid.0, grid.1));
+        return Err(format!(
+            "{name}: a grid of {} x {} blocks of {block} lanes",
+            grid.0, grid.1
+        ));
     }
     let pointers = entry.pointers();
     if pointers.len() != values.len() {
-        return Err(format!("{name} takes {} arguments, not {}", pointers.len(), values.len()));
+        return Err(format!(
+            "{name} takes {} arguments, not {}",
+            pointers.len(),
+            values.len()
+        ));
     }
-    let arguments = values.iter().zip(pointers).enumerate().map(|(index, (value, pointer))| {
-        match (value, pointer) {
-            (Value::Memory(memory, offset), true) => {
-                let address = memory.address(*offset);
-                let address = address.ok_or_else(|| {
-                    format!("{name}: argument {index} lies behind its {} bytes", memory.len())
-                })?;
-                Ok(address.expose_provenance() as u64)
-            }
-            (Value::Number(number), false) => Ok(u64::from(*number)),
-            (Value::Memory(..), false) => Err(format!("{name}: argument {index} is a number")),
-            (Value::Number(_), true) => Err(format!("{name}: argument {index} is a pointer")),
-        }
-    });
+    let arguments =
+        values
+            .iter()
+            .zip(pointers)
+            .enumerate()
+            .map(|(index, (value, pointer))| match (value, pointer) {
+                (Value::Memory(memory, offset), true) => {
+                    let address = memory.address(*offset);
+                    let address = address.ok_or_else(|| {
+                        format!(
+                            "{name}: argument {index} lies behind its {} bytes",
+                            memory.len()
+                        )
+                    })?;
+                    Ok(address.expose_provenance() as u64)
+                }
+                (Value::Number(number), false) => Ok(u64::from(*number)),
+                (Value::Memory(..), false) => Err(format!("{name}: argument {index} is a number")),
+                (Value::Number(_), true) => Err(format!("{name}: argument {index} is a pointer")),
+            });
     let arguments = arguments.collect::<Result<Vec<u64>, String>>()?;
 
-    let launch = Launch { run: entry.run(), arguments: &arguments, grid, block };
+    let launch = Launch {
+        run: entry.run(),
+        arguments: &arguments,
+        grid,
+        block,
+    };
     let mut lot = seed.map(Lot::new);
     for (column, row) in blocks(grid, lot.as_mut()) {
         let pattern = lot.as_mut().map_or(0xBAAD_F00D, Lot::draw) | 0x8080_8080;
@@ -66,7 +86,9 @@ pub(super) fn launch(
             && let Some(place) = memory.damage()
         {
             let len = memory.len();
-            return Err(format!("{name} wrote outside argument {index}: at {place} of {len} bytes"));
+            return Err(format!(
+                "{name} wrote outside argument {index}: at {place} of {len} bytes"
+            ));
         }
     }
     Ok(())
@@ -75,7 +97,9 @@ pub(super) fn launch(
 /// The blocks of a grid, column and row, shuffled if there is a lot.
 fn blocks(grid: (u32, u32), lot: Option<&mut Lot>) -> Vec<(u32, u32)> {
     let rows = 0..grid.1;
-    let mut blocks: Vec<_> = rows.flat_map(|row| (0..grid.0).map(move |column| (column, row))).collect();
+    let mut blocks: Vec<_> = rows
+        .flat_map(|row| (0..grid.0).map(move |column| (column, row)))
+        .collect();
     if let Some(lot) = lot {
         for last in (1..blocks.len()).rev() {
             blocks.swap(last, lot.below(last + 1));
@@ -89,7 +113,10 @@ mod tests {
     use super::*;
 
     fn memory_of(values: &[u32]) -> Memory {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
         let memory = Memory::new(bytes.len()).unwrap();
         assert!(memory.write(0, &bytes));
         memory
@@ -99,11 +126,15 @@ mod tests {
         let mut bytes = vec![0; memory.len()];
         assert!(memory.read(0, &mut bytes));
         let words = bytes.chunks_exact(4);
-        words.map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+        words
+            .map(|word| u32::from_le_bytes(word.try_into().unwrap()))
+            .collect()
     }
 
     fn numbers(count: u32) -> Vec<u32> {
-        (0..count).map(|i| i.wrapping_mul(2_654_435_761) % 1000).collect()
+        (0..count)
+            .map(|i| i.wrapping_mul(2_654_435_761) % 1000)
+            .collect()
     }
 
     /// Seeds, and the order of the numbers.
@@ -113,13 +144,22 @@ mod tests {
 
     #[test]
     fn a_barrier_is_waited_at_in_any_order() {
-        for (block, seed) in [1, 31, 32, 33, 256, 1024].into_iter().flat_map(|b| orders().map(move |s| (b, s))) {
+        for (block, seed) in [1, 31, 32, 33, 256, 1024]
+            .into_iter()
+            .flat_map(|b| orders().map(move |s| (b, s)))
+        {
             let values = numbers(3 * block);
             let (from, to) = (memory_of(&values), memory_of(&vec![0; values.len()]));
-            let arguments = [Value::Memory(&from, 0), Value::Memory(&to, 0), Value::Number(1)];
+            let arguments = [
+                Value::Memory(&from, 0),
+                Value::Memory(&to, 0),
+                Value::Number(1),
+            ];
             launch("wsi_test_reverse", (3, 1), block, &arguments, seed).unwrap();
             let blocks = values.chunks_exact(block as usize);
-            let expected: Vec<u32> = blocks.flat_map(|block| block.iter().rev().copied()).collect();
+            let expected: Vec<u32> = blocks
+                .flat_map(|block| block.iter().rev().copied())
+                .collect();
             assert_eq!(words_of(&to), expected, "{block} lanes, seed {seed:?}");
         }
     }
@@ -130,7 +170,11 @@ mod tests {
         let expected: Vec<u32> = values.iter().rev().copied().collect();
         for seed in orders() {
             let (from, to) = (memory_of(&values), memory_of(&[0; 64]));
-            let arguments = [Value::Memory(&from, 0), Value::Memory(&to, 0), Value::Number(0)];
+            let arguments = [
+                Value::Memory(&from, 0),
+                Value::Memory(&to, 0),
+                Value::Number(0),
+            ];
             launch("wsi_test_reverse", (1, 1), 64, &arguments, seed).unwrap();
             assert_ne!(words_of(&to), expected, "seed {seed:?}");
         }
@@ -138,7 +182,10 @@ mod tests {
 
     #[test]
     fn shuffles_and_votes_are_those_of_the_warp() {
-        for (block, seed) in [32, 64, 160].into_iter().flat_map(|b| orders().map(move |s| (b, s))) {
+        for (block, seed) in [32, 64, 160]
+            .into_iter()
+            .flat_map(|b| orders().map(move |s| (b, s)))
+        {
             let mut values = numbers(block);
             values[33 % block as usize] = 77;
             let (from, to) = (memory_of(&values), memory_of(&vec![0; 10 * values.len()]));
@@ -180,7 +227,11 @@ mod tests {
             launch("wsi_test_votes", (3, 1), 96, &arguments, seed).unwrap();
             let left = values[..96].iter().enumerate().filter(|(i, _)| i % 4 != 3);
             let odd = left.map(|(_, value)| value & 1).sum();
-            assert_eq!(words_of(&to), [1, 0, odd, odd, 1, 1, 72, 72, 0, 0, 0, 0], "seed {seed:?}");
+            assert_eq!(
+                words_of(&to),
+                [1, 0, odd, odd, 1, 1, 72, 72, 0, 0, 0, 0],
+                "seed {seed:?}"
+            );
         }
     }
 
@@ -203,9 +254,18 @@ mod tests {
     #[test]
     fn a_shuffle_that_asks_a_lane_outside_is_an_error() {
         let to = memory_of(&[0; 32]);
-        let error = launch("wsi_test_absent", (1, 1), 32, &[Value::Memory(&to, 0)], Some(7));
+        let error = launch(
+            "wsi_test_absent",
+            (1, 1),
+            32,
+            &[Value::Memory(&to, 0)],
+            Some(7),
+        );
         let error = error.unwrap_err();
-        assert!(error.contains("asks lane 20 of its warp, which takes no part"), "{error}");
+        assert!(
+            error.contains("asks lane 20 of its warp, which takes no part"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -222,7 +282,14 @@ mod tests {
     fn shared_memory_holds_nothing_of_the_block_before() {
         for seed in orders() {
             let to = memory_of(&[0; 64]);
-            launch("wsi_test_unwritten", (4, 1), 64, &[Value::Memory(&to, 0)], seed).unwrap();
+            launch(
+                "wsi_test_unwritten",
+                (4, 1),
+                64,
+                &[Value::Memory(&to, 0)],
+                seed,
+            )
+            .unwrap();
             assert!(words_of(&to).iter().all(|&word| word > 1));
         }
     }
@@ -232,14 +299,25 @@ mod tests {
     fn a_kernel_that_writes_outside_is_an_error() {
         for place in [-1, 64, 100, -4000] {
             let to = Memory::new(64).unwrap();
-            let arguments = [Value::Memory(&to, 0), Value::Number(i32::cast_unsigned(place))];
+            let arguments = [
+                Value::Memory(&to, 0),
+                Value::Number(i32::cast_unsigned(place)),
+            ];
             let error = launch("wsi_test_store", (1, 1), 1, &arguments, None).unwrap_err();
-            let expected = format!("wsi_test_store wrote outside argument 0: at {place} of 64 bytes");
+            let expected =
+                format!("wsi_test_store wrote outside argument 0: at {place} of 64 bytes");
             assert_eq!(error, expected);
         }
         let to = Memory::new(64).unwrap();
         for place in [0, 63] {
-            launch("wsi_test_store", (1, 1), 1, &[Value::Memory(&to, 0), Value::Number(place)], None).unwrap();
+            launch(
+                "wsi_test_store",
+                (1, 1),
+                1,
+                &[Value::Memory(&to, 0), Value::Number(place)],
+                None,
+            )
+            .unwrap();
         }
     }
 
@@ -250,9 +328,15 @@ mod tests {
             launch(name, grid, block, arguments, None).unwrap_err()
         };
         let place = Value::Memory(&to, 0);
-        assert_eq!(refused("wsi_none", (1, 1), 1, &[]), "there is no kernel wsi_none");
+        assert_eq!(
+            refused("wsi_none", (1, 1), 1, &[]),
+            "there is no kernel wsi_none"
+        );
         let store = "wsi_test_store";
-        assert_eq!(refused(store, (1, 1), 1, &[place]), "wsi_test_store takes 2 arguments, not 1");
+        assert_eq!(
+            refused(store, (1, 1), 1, &[place]),
+            "wsi_test_store takes 2 arguments, not 1"
+        );
         assert!(refused(store, (1, 1), 1, &[place, place]).contains("argument 1 is a number"));
         let numbers = [Value::Number(0), Value::Number(0)];
         assert!(refused(store, (1, 1), 1, &numbers).contains("argument 0 is a pointer"));

@@ -95,8 +95,11 @@ impl Kernels {
     pub(super) fn find(&self, name: &str) -> Option<&'static Entry> {
         let count = usize::try_from(self.copy.count).unwrap_or(0);
         // SAFETY: a constant array of `count` entries, which lives as long as the program.
-        let entries: &'static [Entry] = unsafe { std::slice::from_raw_parts(self.copy.entries, count) };
-        entries.iter().find(|entry| entry.name().to_bytes() == name.as_bytes())
+        let entries: &'static [Entry] =
+            unsafe { std::slice::from_raw_parts(self.copy.entries, count) };
+        entries
+            .iter()
+            .find(|entry| entry.name().to_bytes() == name.as_bytes())
     }
 
     /// Fills the shared memory with what no kernel expects.

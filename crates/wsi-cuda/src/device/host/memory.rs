@@ -2,7 +2,6 @@
 //! between zones that show who writes outside.
 
 use std::alloc::{Layout, alloc, dealloc};
-use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -20,12 +19,13 @@ pub(super) struct Memory {
     start: NonNull<u8>,
     layout: Layout,
     len: usize,
-    /// Pointers to it are not for several threads at once.
-    _alone: std::marker::PhantomData<Cell<u8>>,
 }
 
 // SAFETY: it owns what it points to, and nothing of it is bound to a thread.
 unsafe impl Send for Memory {}
+// SAFETY: what it holds is touched through the executor that made it alone, which checks that, and
+// which is not for several threads at once.
+unsafe impl Sync for Memory {}
 
 impl Memory {
     /// Memory of `len` bytes, `None` if there is not so much.
@@ -35,7 +35,7 @@ impl Memory {
         let layout = Layout::from_size_align(size, ALIGNMENT).ok()?;
         // SAFETY: the layout has at least one byte.
         let start = NonNull::new(unsafe { alloc(layout) })?;
-        let memory = Self { start, layout, len, _alone: std::marker::PhantomData };
+        let memory = Self { start, layout, len };
         // SAFETY: the whole allocation.
         unsafe { start.write_bytes(UNWRITTEN, size) };
         for zone in memory.zones() {
