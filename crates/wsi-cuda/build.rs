@@ -17,6 +17,9 @@ mod host {
     /// Kernels of the executor's own tests.
     const TESTS: &str = "src/device/host/test.cu";
 
+    /// The structs that the kernels share with layout.rs.
+    const COMMON: &str = "kernels/common.cuh";
+
     pub(super) fn build() {
         println!("cargo::rerun-if-changed=kernels");
         println!("cargo::rerun-if-changed=src/device/host");
@@ -35,6 +38,14 @@ mod host {
         list.push_str("#endif\n#ifdef WSI_KERNEL\n");
         for name in &names {
             writeln!(list, "WSI_KERNEL({name}, \"{name}\")").expect("a string takes all");
+        }
+        list.push_str("#endif\n#ifdef WSI_FIELD\n");
+        let common = std::fs::read_to_string(root.join(COMMON)).expect("the kernels' types");
+        for (structure, fields) in structs_in(&common) {
+            writeln!(list, "WSI_STRUCT({structure})").expect("a string takes all");
+            for field in fields {
+                writeln!(list, "WSI_FIELD({structure}, {field})").expect("a string takes all");
+            }
         }
         list.push_str("#endif\n");
         std::fs::write(out.join("kernels.inc"), list).expect("OUT_DIR can be written");
@@ -85,18 +96,32 @@ mod host {
 
     /// The names of the kernels of a source: what stands between a `__global__` and a parenthesis.
     fn kernels_in(text: &str) -> Vec<String> {
-        let code = text
-            .lines()
-            .map(|line| line.split("//").next().unwrap_or_default());
-        let code: Vec<&str> = code.collect();
-        let code = code.join("\n");
-        let words = code.split("__global__").skip(1);
-        words
-            .filter_map(|after| {
-                let name = after.get(after.find("wsi_")?..)?;
-                let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-                name.get(..end).map(str::to_owned)
-            })
-            .collect()
+        let code = without_comments(text);
+        let kernels = code.split("__global__").skip(1).filter_map(|after| {
+            let name = after.get(after.find("wsi_")?..)?;
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+            name.get(..end).map(str::to_owned)
+        });
+        kernels.collect()
+    }
+
+    /// The structs of a source, each with the names of its fields.
+    fn structs_in(text: &str) -> Vec<(String, Vec<String>)> {
+        let code = without_comments(text);
+        let structs = code.split("struct ").skip(1).filter_map(|after| {
+            let (name, after) = after.split_once('{')?;
+            let (body, _) = after.split_once('}')?;
+            let declarations = body.split(';').filter_map(|one| one.trim().split_once(' '));
+            let fields = declarations.flat_map(|(_, names)| names.split(','));
+            let fields = fields.filter_map(|field| field.split('[').next());
+            let fields = fields.map(|field| field.trim().to_owned()).collect();
+            Some((name.trim().to_owned(), fields))
+        });
+        structs.collect()
+    }
+
+    fn without_comments(text: &str) -> String {
+        let lines = text.lines().filter_map(|line| line.split("//").next());
+        lines.collect::<Vec<_>>().join("\n")
     }
 }

@@ -37,6 +37,8 @@ template <class... P, void (*kernel)(P...)> struct Adapter<kernel> {
     static constexpr Entry entry(const char *name) { return {name, pointers, sizeof...(P), run}; }
 };
 
+#include "common.cuh"
+
 #define WSI_SOURCES
 #include "kernels.inc"
 #undef WSI_SOURCES
@@ -45,6 +47,21 @@ static const Entry wsi_entries[] = {
 #define WSI_KERNEL(kernel, name) Adapter<kernel>::entry(name),
 #include "kernels.inc"
 #undef WSI_KERNEL
+};
+
+// Where the fields of the shared structs lie; a field without a name is the whole struct. The twin of
+// `Field` in library.rs.
+struct Field {
+    const char *structure, *field;
+    uint64_t offset, size;
+};
+
+static const Field wsi_fields[] = {
+#define WSI_STRUCT(type) {#type, "", 0, sizeof(type)},
+#define WSI_FIELD(type, name) {#type, #name, offsetof(type, name), sizeof(((type *)nullptr)->name)},
+#include "kernels.inc"
+#undef WSI_FIELD
+#undef WSI_STRUCT
 };
 
 // There is always some shared memory, so that the section exists.
@@ -66,10 +83,20 @@ struct Copy {
     WsiState *state;
     const Entry *entries;
     uint64_t count;
+    const Field *fields;
+    uint64_t field_count;
     uint32_t *anchor;
     void (*spoil)(uint32_t pattern);
 };
 
 extern "C" void WSI_PASTE(wsi_host_copy_, WSI_COPY)(Copy *copy) {
-    *copy = {&wsi_state, wsi_entries, sizeof wsi_entries / sizeof wsi_entries[0], wsi_shared_anchor, wsi_spoil};
+    *copy = {
+        &wsi_state,
+        wsi_entries,
+        sizeof wsi_entries / sizeof wsi_entries[0],
+        wsi_fields,
+        sizeof wsi_fields / sizeof wsi_fields[0],
+        wsi_shared_anchor,
+        wsi_spoil,
+    };
 }

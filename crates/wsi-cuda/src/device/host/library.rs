@@ -43,12 +43,24 @@ pub(super) struct Entry {
 /// Runs one lane; takes the arguments, each as 64 bits.
 pub(super) type Run = unsafe extern "C" fn(*const u64);
 
+/// Where a field of a struct lies in C++, the twin of `Field` in host.cpp. Without a name it is the
+/// whole struct.
+#[repr(C)]
+struct Field {
+    structure: *const c_char,
+    field: *const c_char,
+    offset: u64,
+    size: u64,
+}
+
 /// One copy of the kernels, the twin of `Copy` in host.cpp.
 #[repr(C)]
 struct Copy {
     state: *mut State,
     entries: *const Entry,
     count: u64,
+    fields: *const Field,
+    field_count: u64,
     anchor: *mut u32,
     spoil: unsafe extern "C" fn(u32),
 }
@@ -141,5 +153,48 @@ impl Entry {
     /// What runs one lane.
     pub(super) fn run(&self) -> Run {
         self.run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Descriptor, RawTile, Rectangle, Segment, TableSet, Tile};
+
+    /// Name, offset and size of each field in C++; under an empty name, those of the whole struct.
+    fn fields(structure: &str) -> Vec<(String, u64, u64)> {
+        let kernels = Kernels::take();
+        let count = usize::try_from(kernels.copy.field_count).unwrap();
+        // SAFETY: a constant array of that many fields.
+        let fields = unsafe { std::slice::from_raw_parts(kernels.copy.fields, count) };
+        // SAFETY: string literals of C++.
+        let text = |text| unsafe { CStr::from_ptr(text) }.to_str().unwrap().to_owned();
+        let fields = fields
+            .iter()
+            .filter(|field| text(field.structure) == structure);
+        fields
+            .map(|field| (text(field.field), field.offset, field.size))
+            .collect()
+    }
+
+    #[test]
+    fn structs_lie_alike_in_rust_and_in_cpp() {
+        let descriptors = [
+            ("Segment", Segment::BYTES, Segment::FIELDS),
+            ("Tile", Tile::BYTES, Tile::FIELDS),
+            ("Rectangle", Rectangle::BYTES, Rectangle::FIELDS),
+            ("RawTile", RawTile::BYTES, RawTile::FIELDS),
+            ("TableSet", TableSet::BYTES, TableSet::FIELDS),
+        ];
+        for (name, bytes, ours) in descriptors {
+            let theirs = fields(name);
+            assert_eq!(theirs[0], (String::new(), 0, bytes as u64), "{name}");
+            // Fields follow each other without gaps, so that offsets say the sizes as well.
+            let ends = ours.iter().skip(1).map(|field| field.1).chain([bytes]);
+            let ours = ours.iter().zip(ends).map(|(&(field, offset), end)| {
+                (field.to_owned(), offset as u64, (end - offset) as u64)
+            });
+            assert_eq!(theirs[1..], ours.collect::<Vec<_>>(), "{name}");
+        }
     }
 }
