@@ -2,7 +2,10 @@
 
 #![deny(unsafe_code)]
 
+mod device;
 pub mod executor;
 pub mod layout;
 
+#[cfg(feature = "host")]
+pub use device::HostExecutor;
 pub use executor::{Argument, Buffer, Executor, Kernel};
