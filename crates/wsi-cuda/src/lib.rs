@@ -5,6 +5,7 @@
 mod device;
 pub mod executor;
 pub mod layout;
+pub mod plan;
 
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
