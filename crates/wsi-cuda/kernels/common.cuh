@@ -14,7 +14,7 @@ typedef short i16;
 typedef int i32;
 
 // A run of entropy-coded blocks without a restart: one restart interval, or a whole scan. Its bytes
-// are without stuffing, as big-endian words; at least WSI_STREAM_PADDING words lie behind the last.
+// are without stuffing, begin at a word; at least WSI_STREAM_PADDING words lie behind the last.
 struct Segment {
     u32 word;         // its first word in the stream buffer
     u32 bits;         // how many bits it has

@@ -29,6 +29,9 @@ struct Codes {
     u8 symbol[4][256];
 };
 
+// Word `index` of a stream, its first byte at the top.
+__device__ u32 stream_word(const u32* words, u32 index) { return __byte_perm(words[index], 0, 0x0123); }
+
 // The next bits of a stream at the top, between 33 and 64 of them.
 struct Reader {
     const u32* words;
@@ -39,7 +42,7 @@ struct Reader {
 
 __device__ void reader_seek(Reader& reader, u32 position) {
     u32 word = position >> 5, skip = position & 31;
-    reader.buffer = (((u64)reader.words[word] << 32) | reader.words[word + 1]) << skip;
+    reader.buffer = (((u64)stream_word(reader.words, word) << 32) | stream_word(reader.words, word + 1)) << skip;
     reader.held = 64 - skip;
     reader.next = word + 2;
 }
@@ -53,7 +56,7 @@ __device__ void reader_drop(Reader& reader, u32 bits) {
     reader.buffer <<= bits;
     reader.held -= bits;
     if (reader.held <= 32) {
-        reader.buffer |= (u64)reader.words[reader.next++] << (32 - reader.held);
+        reader.buffer |= (u64)stream_word(reader.words, reader.next++) << (32 - reader.held);
         reader.held += 32;
     }
 }

@@ -167,5 +167,5 @@ wsi_idct(const Tile* __restrict__ tiles, const TableSet* __restrict__ table_sets
             *(uint2*)(out + (size_t)line * stride) = row;
         }
     }
-    if (outside) atomicOr(&status[number], WSI_FLAG_DOMAIN);
+    if (outside) atomicOr(&status[number], (u32)WSI_FLAG_DOMAIN);
 }
