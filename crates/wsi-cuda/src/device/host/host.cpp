@@ -39,9 +39,13 @@ template <class... P, void (*kernel)(P...)> struct Adapter<kernel> {
 
 #include "common.cuh"
 
+// Each copy in a namespace of its own: device functions have the same names in all of them.
+namespace WSI_PASTE(wsi_copy, WSI_COPY) {
 #define WSI_SOURCES
 #include "kernels.inc"
 #undef WSI_SOURCES
+}
+using namespace WSI_PASTE(wsi_copy, WSI_COPY);
 
 static const Entry wsi_entries[] = {
 #define WSI_KERNEL(kernel, name) Adapter<kernel>::entry(name),

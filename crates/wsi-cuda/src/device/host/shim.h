@@ -152,8 +152,12 @@ static inline void __threadfence_block() { __asm__ volatile("" ::: "memory"); }
 
 // ---- atomics: a lane runs alone between two stops
 
+// The type of a value follows from what is pointed to alone.
+template <class T> struct WsiSame { typedef T type; };
+template <class T> using wsi_same = typename WsiSame<T>::type;
+
 #define WSI_ATOMIC(name, expression)                                                               \
-    template <class T> static inline T name(T *at, T value) {                                      \
+    template <class T> static inline T name(T *at, wsi_same<T> value) {                            \
         T old = *at;                                                                               \
         *at = (expression);                                                                        \
         return old;                                                                                \
@@ -167,7 +171,7 @@ WSI_ATOMIC(atomicMax, old > value ? old : value)
 WSI_ATOMIC(atomicMin, old < value ? old : value)
 WSI_ATOMIC(atomicExch, value)
 #undef WSI_ATOMIC
-template <class T> static inline T atomicCAS(T *at, T expected, T value) {
+template <class T> static inline T atomicCAS(T *at, wsi_same<T> expected, wsi_same<T> value) {
     T old = *at;
     if (old == expected) *at = value;
     return old;
