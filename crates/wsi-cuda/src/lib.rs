@@ -2,11 +2,15 @@
 
 #![deny(unsafe_code)]
 
+pub mod batch;
 mod device;
 pub mod executor;
 pub mod layout;
+pub mod output;
 pub mod plan;
 
+pub use batch::{BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Report};
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
 pub use executor::{Argument, Buffer, Executor, Kernel};
+pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
