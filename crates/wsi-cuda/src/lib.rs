@@ -5,7 +5,10 @@
 mod device;
 pub mod executor;
 pub mod layout;
+mod probe;
 
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
+pub use device::{CudaExecutor, DlpackTensor, Element};
 pub use executor::{Argument, Buffer, Executor, Kernel};
+pub use probe::Device;
