@@ -5,6 +5,7 @@
 mod device;
 pub mod executor;
 pub mod layout;
+pub mod plan;
 mod probe;
 
 #[cfg(feature = "host")]
