@@ -13,7 +13,7 @@ mod probe;
 pub use batch::{BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Report};
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
-pub use device::{CudaExecutor, DlpackTensor, Element};
+pub use device::{CudaExecutor, DlpackTensor};
 pub use executor::{Argument, Buffer, Executor, Kernel};
 pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
 pub use probe::Device;

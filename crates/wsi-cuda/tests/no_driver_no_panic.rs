@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use wsi_core::ErrorKind;
-use wsi_cuda::{Argument, CudaExecutor, Device, DlpackTensor, Element, Executor, Kernel};
+use wsi_cuda::{Argument, CudaExecutor, Device, DeviceTensor, Executor, Kernel, Output};
 
 /// Tells a child process what to do.
 const CHILD: &str = "WSI_CUDA_TEST_CHILD";
@@ -337,7 +337,8 @@ fn work(executor: &CudaExecutor) -> wsi_core::Result<()> {
     let other = CudaExecutor::new(0)?;
     let (kept, given) = (other.allocate(1)?, other.allocate(24)?);
     drop(other);
-    drop(DlpackTensor::new(given, 0, &[2, 4, 3], Element::U8)?);
+    let tensor = DeviceTensor::new(given, 2, (4, 1).into(), 3, &Output::new())?;
+    drop(tensor.into_dlpack()?);
     drop(kept);
 
     // A thread may take the executor along.

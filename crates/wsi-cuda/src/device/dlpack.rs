@@ -21,9 +21,8 @@ const CPU: i32 = 1;
 const CUDA: i32 = 2;
 
 /// What the elements of a tensor are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Element {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
     /// Unsigned, 8 bits.
     U8,
     /// Unsigned, 16 bits.
@@ -33,18 +32,17 @@ pub enum Element {
     /// IEEE 754 binary16.
     F16,
     /// The upper half of an IEEE 754 binary32.
-    BF16,
+    Bf16,
     /// IEEE 754 binary32.
     F32,
 }
 
 impl Element {
     /// Its bytes.
-    #[must_use]
-    pub const fn bytes(self) -> usize {
+    const fn bytes(self) -> usize {
         match self {
             Self::U8 => 1,
-            Self::U16 | Self::F16 | Self::BF16 => 2,
+            Self::U16 | Self::F16 | Self::Bf16 => 2,
             Self::U32 | Self::F32 => 4,
         }
     }
@@ -55,7 +53,7 @@ impl Element {
             Self::U16 => (UNSIGNED, 16),
             Self::U32 => (UNSIGNED, 32),
             Self::F16 => (FLOAT, 16),
-            Self::BF16 => (BFLOAT, 16),
+            Self::Bf16 => (BFLOAT, 16),
             Self::F32 => (FLOAT, 32),
         };
         DataType {
@@ -131,7 +129,9 @@ struct Manager {
     strides: Box<[i64]>,
 }
 
-/// A tensor that other libraries can use in place, as `torch.from_dlpack` or `cupy.from_dlpack`.
+/// A tensor that other libraries can use in place, as `torch.from_dlpack` or `cupy.from_dlpack`: of
+/// [`DeviceTensor::into_dlpack`](crate::DeviceTensor::into_dlpack) or
+/// [`LabelTensor::into_dlpack`](crate::LabelTensor::into_dlpack).
 ///
 /// Dropped, it gives its memory back; handed over ([`into_raw`](Self::into_raw)), it is for the taker
 /// to call its deleter. The memory is given back after all streams of the device have ended what they
@@ -154,7 +154,12 @@ impl DlpackTensor {
     /// # Errors
     /// `InvalidArgument` if it does not lie within the buffer, or `offset` is no multiple of an
     /// element; `Device` if the buffer is of an executor that is not known here.
-    pub fn new(buffer: Buffer, offset: usize, shape: &[usize], element: Element) -> Result<Self> {
+    pub(crate) fn new(
+        buffer: Buffer,
+        offset: usize,
+        shape: &[usize],
+        element: Element,
+    ) -> Result<Self> {
         let elements = shape
             .iter()
             .try_fold(1_usize, |product, &size| product.checked_mul(size));
@@ -429,7 +434,7 @@ mod tests {
             }
             assert_eq!(executor.memory().unwrap(), 1000);
             let memory = buffer(&executor, 64);
-            drop(DlpackTensor::new(memory, 0, &[8, 4], Element::BF16).unwrap());
+            drop(DlpackTensor::new(memory, 0, &[8, 4], Element::Bf16).unwrap());
             assert_eq!(executor.memory().unwrap(), 1000);
         }
 

@@ -9,6 +9,7 @@ mod host;
 
 pub use cuda::CudaExecutor;
 pub(crate) use cuda::driver;
-pub use dlpack::{DlpackTensor, Element};
+pub use dlpack::DlpackTensor;
+pub(crate) use dlpack::Element;
 #[cfg(feature = "host")]
 pub use host::HostExecutor;
