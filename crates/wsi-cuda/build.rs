@@ -70,7 +70,7 @@ mod host {
             if sanitize {
                 build
                     .flag("-fsanitize=address,undefined")
-                    .flag("-fno-sanitize-recover=all")
+                    .flag("-fsanitize-undefined-trap-on-error")
                     .flag("-fno-omit-frame-pointer")
                     .debug(true);
             }
@@ -78,7 +78,17 @@ mod host {
         }
         if sanitize {
             println!("cargo::rustc-cfg=wsi_host_sanitize");
-            println!("cargo::rustc-link-arg=-fsanitize=address,undefined");
+            // rustc leaves out the libraries that the compiler would add. All of this one, so that
+            // its `malloc` is everybody's.
+            for argument in [
+                "-Wl,--whole-archive",
+                "-l:libasan.a",
+                "-Wl,--no-whole-archive",
+                "-lstdc++",
+                "-lm",
+            ] {
+                println!("cargo::rustc-link-arg={argument}");
+            }
         }
     }
 

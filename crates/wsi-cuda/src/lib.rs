@@ -8,9 +8,12 @@ pub mod executor;
 pub mod layout;
 pub mod output;
 pub mod plan;
+mod probe;
 
 pub use batch::{BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Report};
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
+pub use device::{CudaExecutor, DlpackTensor};
 pub use executor::{Argument, Buffer, Executor, Kernel};
 pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
+pub use probe::Device;

@@ -7,6 +7,7 @@
 use half::{bf16, f16};
 use wsi_core::{Channels, Error, Fill, PixelFormat, Result, SampleType, Size};
 
+use crate::device::{DlpackTensor, Element};
 use crate::executor::Buffer;
 
 /// The order of a tensor's axes.
@@ -238,6 +239,21 @@ impl DeviceTensor {
     #[must_use]
     pub fn into_buffer(self) -> Buffer {
         self.buffer
+    }
+
+    /// Hands the memory over as a `DLPack` tensor of this tensor's [shape](Self::shape).
+    ///
+    /// # Errors
+    /// `Device` if the memory is of an executor that has no device of `DLPack`'s.
+    pub fn into_dlpack(self) -> Result<DlpackTensor> {
+        let element = match self.element {
+            ElementType::U8 => Element::U8,
+            ElementType::F16 => Element::F16,
+            ElementType::Bf16 => Element::Bf16,
+            ElementType::F32 => Element::F32,
+        };
+        let shape = self.shape();
+        DlpackTensor::new(self.buffer, 0, &shape, element)
     }
 
     /// How many pictures there are.

@@ -6,6 +6,7 @@ use wsi_core::{
 use wsi_core::{Size, Slide};
 
 use super::BatchDecoder;
+use crate::device::{DlpackTensor, Element};
 use crate::executor::{Argument, Buffer, Kernel};
 
 /// What each label of a mask becomes.
@@ -54,6 +55,26 @@ pub struct LabelTensor {
     pub label_bytes: u32,
     /// How each picture came out. One that could not be read has label 0, translated.
     pub results: Vec<Result<()>>,
+}
+
+impl LabelTensor {
+    /// Hands the memory over as a `DLPack` tensor of items, rows and columns.
+    ///
+    /// # Errors
+    /// `Device` if the memory is of an executor that has no device of `DLPack`'s.
+    pub fn into_dlpack(self) -> Result<DlpackTensor> {
+        let element = match self.label_bytes {
+            1 => Element::U8,
+            2 => Element::U16,
+            _ => Element::U32,
+        };
+        let shape = [
+            self.items,
+            self.size.height as usize,
+            self.size.width as usize,
+        ];
+        DlpackTensor::new(self.buffer, 0, &shape, element)
+    }
 }
 
 /// Labels of a launch.

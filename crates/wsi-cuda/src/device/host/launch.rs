@@ -321,6 +321,31 @@ mod tests {
         }
     }
 
+    /// Only what the sanitizer must stop; run by the test below.
+    #[test]
+    #[ignore = "ends the process"]
+    #[cfg(wsi_host_sanitize)]
+    fn one_byte_too_far() {
+        let to = Memory::new(64).unwrap();
+        let arguments = [Value::Memory(&to, 0), Value::Number(64)];
+        drop(launch("wsi_test_store", (1, 1), 1, &arguments, None));
+    }
+
+    #[test]
+    #[cfg(wsi_host_sanitize)]
+    fn the_sanitizer_stops_a_kernel_that_goes_outside() {
+        let test = "device::host::launch::tests::one_byte_too_far";
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert!(
+            !child.status.success() && said.contains("heap-buffer-overflow"),
+            "{said}"
+        );
+    }
+
     #[test]
     fn arguments_that_do_not_fit_are_refused() {
         let to = memory_of(&[0; 4]);

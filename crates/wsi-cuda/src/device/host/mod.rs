@@ -62,7 +62,7 @@ struct Budget {
 
 /// What a [`Buffer`] of this executor holds.
 #[derive(Debug)]
-struct Own {
+pub(super) struct Own {
     memory: Memory,
     budget: Arc<Budget>,
 }
@@ -197,6 +197,13 @@ impl Executor for HostExecutor {
 
     fn synchronize(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Own {
+    /// Where its memory lies.
+    pub(super) fn address(&self) -> Option<*mut u8> {
+        self.memory.address(0)
     }
 }
 
