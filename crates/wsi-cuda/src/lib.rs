@@ -10,7 +10,9 @@ pub mod output;
 pub mod plan;
 mod probe;
 
-pub use batch::{BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Report};
+pub use batch::{
+    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, RawFormat, Report,
+};
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
 pub use device::{CudaExecutor, DlpackTensor};

@@ -11,10 +11,12 @@
 //! | `engine` | batch after batch |
 //! | `scratch` | buffers that are kept |
 //! | `labels` | masks: labels to labels |
+//! | `raw` | rows of samples without compression |
 
 mod engine;
 mod labels;
 mod placement;
+mod raw;
 mod scratch;
 mod source;
 
@@ -30,6 +32,7 @@ use crate::plan::{Refusal, Slicing, StreamFormat};
 use engine::Engine;
 pub use labels::{LabelMap, LabelTensor};
 use placement::Placements;
+pub use raw::RawFormat;
 use scratch::Scratch;
 use source::{Stored, Streams, TileSource};
 
