@@ -18,6 +18,7 @@ mod bundled_mask;
 mod ci;
 mod fixtures;
 mod growth;
+mod kernels;
 mod layers;
 mod peers;
 mod turbo;
@@ -74,6 +75,12 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         repeat: usize,
     },
+    /// Compile the CUDA kernels of `wsi-cuda`; needs Python and pip.
+    Kernels {
+        /// Only say whether what is committed is what comes out.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check that the crates import each other only as ARCHITECTURE.md allows.
     Layers,
     /// Time our programs beside other slide readers; needs Python and pip.
@@ -105,6 +112,7 @@ fn main() -> anyhow::Result<()> {
         } => agree::run(regions, seed, slides),
         Command::Bindgen { check } => bindgen::run(check),
         Command::Growth { repeat } => growth::run(repeat),
+        Command::Kernels { check } => kernels::run(check),
         Command::Layers => layers::run(),
         Command::Peers { arguments } => peers::run(&arguments),
         Command::Turbo => turbo::run(),

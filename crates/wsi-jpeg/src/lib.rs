@@ -25,6 +25,7 @@
 //! | a part of a tile | [`Options::with_window`]: only its blocks are transformed |
 //! | parts of the same tile again and again | [`Decoder::decode_indexed`] with a [`RowIndex`] |
 //! | an overview | [`Options::with_scale`] |
+//! | a decoder of one's own, on a GPU | [`Parts`], [`unstuff_segment`] |
 //!
 //! The inner loops are vector code where the machine has AVX2 or AVX-512 ([`Kernels`]); integer
 //! arithmetic and scalar twins make all of them equal. `unsafe` is kept to them, see UNSAFE.md.
@@ -67,6 +68,7 @@ mod lossless;
 mod markers;
 mod options;
 mod pace;
+mod parts;
 mod plan;
 mod progressive;
 mod render;
@@ -87,6 +89,7 @@ pub use error::{Error, ErrorKind, Outcome, Warning};
 pub use frame::{Component, Info, Process};
 pub use index::RowIndex;
 pub use options::{ColorModel, Limits, Options, PixelFormat};
+pub use parts::{ComponentParts, HuffmanCode, Parts, unstuff_segment};
 pub use rows::{RowsMut, StridedRows};
 pub use scale::Scale;
 pub use tables::Tables;

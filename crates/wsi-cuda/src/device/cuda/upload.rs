@@ -1,0 +1,141 @@
+//! The way up: through pinned memory, so that a copy runs while the next one is prepared.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use cudarc::driver::sys::{self, CUevent};
+use wsi_core::Result;
+
+use super::context::{Context, Memory};
+use super::driver::check;
+
+/// How many pieces of pinned memory there are: one being filled, one being copied, one to spare.
+const SLOTS: usize = 3;
+/// Bytes of each.
+const BYTES: usize = 16 << 20;
+
+/// Pieces of pinned memory, used in turn. Each is filled from its start; when it is full, the next is
+/// waited for.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    slots: Vec<Slot>,
+    /// The one that is being filled, and how many of its bytes are taken.
+    current: usize,
+    filled: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    memory: NonNull<u8>,
+    /// Recorded behind the last copy from it.
+    copied: CUevent,
+}
+
+// SAFETY: it owns pinned memory and an event, which any thread may use in whose hands the context is
+// current.
+unsafe impl Send for Slot {}
+
+impl Ring {
+    /// Copies `data` to `offset` of `to`, in the order of the context's stream. The data may be
+    /// changed when this returns.
+    ///
+    /// # Errors
+    /// `Device` if it does not fit or the driver refuses.
+    pub(super) fn upload(
+        &mut self,
+        context: &Context,
+        data: &[u8],
+        to: &Memory,
+        offset: usize,
+    ) -> Result<()> {
+        let mut address = to.address(offset, data.len())?;
+        if data.is_empty() {
+            return Ok(());
+        }
+        let _current = context.enter()?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let room = self.room(context)?;
+            let (piece, behind) = rest.split_at(rest.len().min(room));
+            rest = behind;
+            let Some(slot) = self.slots.get(self.current) else {
+                break;
+            };
+            // SAFETY: `room` has said that so many bytes of the slot are free: no copy that was not
+            // waited for reads them.
+            let place = unsafe { slot.memory.add(self.filled) };
+            // SAFETY: the same; pinned memory of ours and the caller's slice lie apart.
+            unsafe { place.copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len()) };
+            let from = place.as_ptr().cast::<c_void>().cast_const();
+            // SAFETY: the bytes at both ends are there, and stay: here until the slot's event, there
+            // since memory is given back in the order of the stream.
+            let code =
+                unsafe { sys::cuMemcpyHtoDAsync_v2(address, from, piece.len(), context.stream()) };
+            check("cuMemcpyHtoDAsync", code)?;
+            address += piece.len() as u64;
+            // The next piece begins on a line of its own.
+            self.filled = (self.filled + piece.len()).next_multiple_of(64);
+        }
+        Ok(())
+    }
+
+    /// How many bytes of the current slot are free, at least one.
+    fn room(&mut self, context: &Context) -> Result<usize> {
+        if let Some(slot) = self.slots.get(self.current) {
+            if self.filled < BYTES {
+                return Ok(BYTES - self.filled);
+            }
+            // SAFETY: event and stream live.
+            check("cuEventRecord", unsafe {
+                sys::cuEventRecord(slot.copied, context.stream())
+            })?;
+            self.current = (self.current + 1) % SLOTS;
+        }
+        if self.current == self.slots.len() {
+            self.slots.push(Slot::new()?);
+        } else if let Some(slot) = self.slots.get(self.current) {
+            // SAFETY: the event lives; it has been recorded when the slot was full.
+            check("cuEventSynchronize", unsafe {
+                sys::cuEventSynchronize(slot.copied)
+            })?;
+        }
+        self.filled = 0;
+        Ok(BYTES)
+    }
+
+    /// Gives the memory back. The context must be current, and the stream have ended.
+    pub(super) fn release(&mut self) {
+        for slot in self.slots.drain(..) {
+            // SAFETY: made by `Slot::new`, given back once, and no copy reads it any more.
+            unsafe {
+                let _ = sys::cuMemFreeHost(slot.memory.as_ptr().cast());
+                let _ = sys::cuEventDestroy_v2(slot.copied);
+            }
+        }
+        (self.current, self.filled) = (0, 0);
+    }
+}
+
+impl Slot {
+    /// A slot. The context must be current.
+    fn new() -> Result<Self> {
+        let mut copied = std::ptr::null_mut();
+        let flags = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
+        // SAFETY: writes a handle.
+        check("cuEventCreate", unsafe {
+            sys::cuEventCreate(&raw mut copied, flags)
+        })?;
+        let mut memory = std::ptr::null_mut();
+        // SAFETY: writes an address.
+        let code = unsafe { sys::cuMemHostAlloc(&raw mut memory, BYTES, 0) };
+        let outcome = check("cuMemHostAlloc", code);
+        match (outcome, NonNull::new(memory.cast::<u8>())) {
+            (Ok(()), Some(memory)) => Ok(Self { memory, copied }),
+            (outcome, _) => {
+                // SAFETY: made above, and nobody else's.
+                let _ = unsafe { sys::cuEventDestroy_v2(copied) };
+                outcome.and_then(|()| Err(super::driver::device("cuMemHostAlloc gave no memory")))
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Devices: all of the unsafe code of this crate.
+
+#![allow(unsafe_code, reason = "the driver's C interface, and kernels compiled as C++")]
+
+mod cuda;
+mod dlpack;
+#[cfg(feature = "host")]
+mod host;
+
+pub use cuda::CudaExecutor;
+pub(crate) use cuda::driver;
+pub use dlpack::DlpackTensor;
+pub(crate) use dlpack::Element;
+#[cfg(feature = "host")]
+pub use host::HostExecutor;
