@@ -10,10 +10,12 @@ pub mod output;
 pub mod plan;
 mod probe;
 
-pub use batch::{BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Report};
+pub use batch::{
+    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Prepared, Report,
+};
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
 pub use device::{CudaExecutor, DlpackTensor};
-pub use executor::{Argument, Buffer, Executor, Kernel};
+pub use executor::{Argument, Buffer, Executor, Kernel, Staging};
 pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
 pub use probe::Device;

@@ -9,12 +9,14 @@
 //! | `placement` | which part of which tile goes where |
 //! | `source` | where stored tiles come from, and who decodes them on the CPU |
 //! | `engine` | batch after batch |
+//! | `prepared` | one batch again and again, to be timed |
 //! | `scratch` | buffers that are kept |
 //! | `labels` | masks: labels to labels |
 
 mod engine;
 mod labels;
 mod placement;
+mod prepared;
 mod scratch;
 mod source;
 
@@ -30,6 +32,7 @@ use crate::plan::{Refusal, Slicing, StreamFormat};
 use engine::Engine;
 pub use labels::{LabelMap, LabelTensor};
 use placement::Placements;
+pub use prepared::Prepared;
 use scratch::Scratch;
 use source::{Stored, Streams, TileSource};
 

@@ -20,11 +20,11 @@ use std::sync::Arc;
 use cudarc::driver::sys;
 use wsi_core::Result;
 
-use crate::executor::{Argument, Buffer, Executor, Kernel};
+use crate::executor::{Argument, Buffer, Executor, Kernel, Staging};
 use context::{Context, Memory};
 use driver::{check, device};
 use image::Module;
-use upload::Ring;
+use upload::{Pinned, Ring};
 
 /// Runs the kernels on a CUDA device, in the order of one stream.
 ///
@@ -160,6 +160,10 @@ impl Executor for CudaExecutor {
     fn allocate(&self, bytes: usize) -> Result<Buffer> {
         let memory = Memory::new(&self.context, bytes)?;
         Ok(Buffer::new(bytes, Box::new(memory)))
+    }
+
+    fn staging(&self, bytes: usize) -> Result<Staging> {
+        Ok(Staging::new(Box::new(Pinned::new(&self.context, bytes)?)))
     }
 
     fn upload(&self, data: &[u8], to: &Buffer, offset: usize) -> Result<()> {
