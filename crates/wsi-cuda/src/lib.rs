@@ -16,6 +16,8 @@ pub use batch::{
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
 pub use device::{CudaExecutor, DlpackTensor};
+#[cfg(feature = "nvjpeg")]
+pub use device::{NvJpeg, NvJpegBackend};
 pub use executor::{Argument, Buffer, Executor, Kernel, Staging};
 pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
 pub use probe::Device;

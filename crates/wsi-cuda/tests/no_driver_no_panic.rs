@@ -183,10 +183,7 @@ fn work_that_fails_leaves_nothing_behind() {
             "launch-fails",
             "launch: cuLaunchKernel of wsi_idct: error 1",
         ),
-        (
-            "kernel-fails",
-            "upload: cuStreamSynchronize: error 719",
-        ),
+        ("kernel-fails", "upload: cuStreamSynchronize: error 719"),
     ] {
         assert_eq!(
             failure("work", mode),

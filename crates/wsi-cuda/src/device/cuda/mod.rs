@@ -139,6 +139,13 @@ impl CudaExecutor {
         self.own(buffer)?.address(0, 0)
     }
 
+    /// Does something while the device's context is current.
+    #[cfg(feature = "nvjpeg")]
+    pub(super) fn within<T>(&self, act: impl FnOnce() -> T) -> Result<T> {
+        let _current = self.context.enter()?;
+        Ok(act())
+    }
+
     /// The memory of a buffer of this executor.
     fn own<'a>(&self, buffer: &'a Buffer) -> Result<&'a Memory> {
         match buffer.memory::<Memory>() {
