@@ -58,7 +58,7 @@ impl Launch {
     /// Threads of a block.
     #[must_use]
     pub fn threads(&self) -> u32 {
-        self.lanes.max(THREADS)
+        threads(self.lanes)
     }
 
     /// Thread blocks.
@@ -66,6 +66,11 @@ impl Launch {
     pub fn thread_blocks(&self) -> u32 {
         self.segments / (self.threads() / self.lanes)
     }
+}
+
+/// Threads of a block for segments of so many lanes: above 32 one segment has a block for itself.
+const fn threads(lanes: u32) -> u32 {
+    if lanes <= 32 { THREADS } else { lanes }
 }
 
 /// Cuts segments into slices and puts them into launches: those of a number of lanes together, in
@@ -106,7 +111,7 @@ pub(super) fn arrange(
         };
         let first = arranged.len();
         arranged.extend(run.iter().map(|(_, segment)| segment));
-        let group = (lanes.max(THREADS) / lanes) as usize;
+        let group = (threads(lanes) / lanes) as usize;
         let empty = Segment {
             bits: 0,
             blocks: 0,

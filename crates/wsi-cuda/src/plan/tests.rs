@@ -97,6 +97,14 @@ fn launches_have_whole_thread_blocks_of_one_table_set() {
             next += launch.segments;
             assert!(launch.lanes <= most_lanes);
             let group = launch.threads() / launch.lanes;
+            assert_eq!(
+                group,
+                if launch.lanes > 32 {
+                    1
+                } else {
+                    128 / launch.lanes
+                }
+            );
             assert_eq!(launch.thread_blocks() * group, launch.segments);
             let range = launch.first as usize..next as usize;
             for block in arranged[range].chunks(group as usize) {

@@ -229,14 +229,14 @@ impl Picture {
         let across = usize::from(self.width).div_ceil(8 * usize::from(h));
         let mcus = across * usize::from(self.height).div_ceil(8 * usize::from(v));
         let mut bits = Bits::default();
-        let mut restarts = 0;
+        let mut restarts = 0_u8;
         let mut dc = vec![0_i32; self.sampling.len()];
         for mcu in 0..mcus {
             if self.restart > 0 && mcu > 0 && mcu % usize::from(self.restart) == 0 {
                 bits.align();
                 data.append(&mut bits.bytes);
                 data.extend([0xFF, 0xD0 + restarts % 8]);
-                restarts += 1;
+                restarts = restarts.wrapping_add(1);
                 dc.fill(0);
             }
             for (component, &(h, v)) in self.sampling.iter().enumerate() {
