@@ -1,6 +1,15 @@
 //! A damaged stream either goes to the CPU, or is as good as new: clean and byte-equal to what
 //! `wsi-jpeg` decodes. It never harms its neighbours, nor any memory that is not its own.
 #![cfg(feature = "host")]
+#![allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "small test data"
+)]
 #![allow(clippy::print_stdout, reason = "a test says how much it has compared")]
 
 mod support;

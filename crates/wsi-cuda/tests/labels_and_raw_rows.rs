@@ -1,5 +1,14 @@
 //! Labels are translated one by one, and raw rows come out in native order without differences.
 #![cfg(feature = "host")]
+#![allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "small test data"
+)]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! A batch of tiles or patches is what `read_region` gives, one by one: in every layout and type, at
 //! any place, in one batch or in many. A tile that cannot be decoded fails alone.
 #![cfg(feature = "host")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::panic,
+    reason = "small test data"
+)]
 
 mod support;
 

@@ -1,6 +1,15 @@
 //! Whatever the kernels decode without a flag is byte-equal to what `wsi-jpeg` decodes, and they
 //! decode every clean baseline stream without one.
 #![cfg(feature = "host")]
+#![allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "small test data"
+)]
 #![allow(clippy::print_stdout, reason = "a test says how much it has compared")]
 
 mod support;
