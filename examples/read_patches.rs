@@ -38,7 +38,7 @@ struct Arguments {
     /// Take the places in a random order that this seed decides.
     #[arg(long)]
     shuffle: Option<u64>,
-    /// Ask this backend alone.
+    /// Ask this backend alone; `cuda` decodes what `pure` reads on a GPU (feature `cuda`).
     #[arg(long)]
     backend: Option<String>,
     /// Save all patches as one NumPy array (N, size, size, 3), in the order of the places.
@@ -64,7 +64,11 @@ fn run(arguments: Arguments) -> Result<()> {
         .with_context(|| format!("cannot read {}", arguments.locations.display()))?;
     let start = Instant::now();
     let mut options = OpenOptions::default();
-    options.backend = arguments.backend;
+    let on_gpu = arguments.backend.as_deref() == Some("cuda");
+    options.backend = match on_gpu {
+        true => Some("pure".to_owned()),
+        false => arguments.backend,
+    };
     let slide = wsi::open_with(&arguments.slide, &options)?;
     let opened = start.elapsed().as_secs_f64();
 
@@ -76,16 +80,14 @@ fn run(arguments: Arguments) -> Result<()> {
         .with_shuffle(arguments.shuffle);
     let bytes = reader.patch_bytes();
     let mut all = vec![0; arguments.dump.as_ref().map_or(0, |_| reader.len() * bytes)];
-    let mut batches = reader.batches()?;
-    while let Some(batch) = batches.next() {
-        let batch = batch?;
-        if let (false, BatchPixels::U8(pixels)) = (all.is_empty(), &batch.pixels) {
-            let pixels = pixels.as_slice().context("a batch in pieces")?;
-            for (&index, patch) in batch.indices.iter().zip(pixels.chunks_exact(bytes)) {
-                all[index * bytes..][..bytes].copy_from_slice(patch);
-            }
+    let mut keep = |indices: &[usize], pixels: &[u8]| {
+        for (&index, patch) in indices.iter().zip(pixels.chunks_exact(bytes)) {
+            all[index * bytes..][..bytes].copy_from_slice(patch);
         }
-        batches.reuse(batch);
+    };
+    match on_gpu {
+        true => read_on_gpu(&reader, arguments.dump.is_some(), &mut keep)?,
+        false => read(&reader, arguments.dump.is_some(), &mut keep)?,
     }
     let read = start.elapsed().as_secs_f64();
 
@@ -105,6 +107,50 @@ fn run(arguments: Arguments) -> Result<()> {
         println!("opened in {opened:.4} s, read in {:.4} s", read - opened);
     }
     Ok(())
+}
+
+/// Reads all patches; those of each batch go to `keep`, if they are wanted.
+fn read(reader: &PatchReader, wanted: bool, keep: &mut dyn FnMut(&[usize], &[u8])) -> Result<()> {
+    let mut batches = reader.batches()?;
+    while let Some(batch) = batches.next() {
+        let batch = batch?;
+        if let (true, BatchPixels::U8(pixels)) = (wanted, &batch.pixels) {
+            keep(
+                &batch.indices,
+                pixels.as_slice().context("a batch in pieces")?,
+            );
+        }
+        batches.reuse(batch);
+    }
+    Ok(())
+}
+
+/// The same on the first GPU: patches stay there unless they are wanted.
+#[cfg(feature = "cuda")]
+fn read_on_gpu(
+    reader: &PatchReader,
+    wanted: bool,
+    keep: &mut dyn FnMut(&[usize], &[u8]),
+) -> Result<()> {
+    use wsi::cuda::{BatchDecoder, CudaExecutor, Output};
+
+    let decoder = BatchDecoder::new(Box::new(CudaExecutor::new(0)?));
+    let mut batches = wsi::DeviceBatches::start(reader, decoder, Output::new())?;
+    while let Some(batch) = batches.next() {
+        let batch = batch?;
+        if wanted {
+            keep(&batch.indices, &batches.download(&batch)?);
+        }
+        batches.reuse(batch);
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn read_on_gpu(_: &PatchReader, _: bool, _: &mut dyn FnMut(&[usize], &[u8])) -> Result<()> {
+    anyhow::bail!(
+        "built without GPUs: `cargo run --release --features cuda --example read_patches`"
+    )
 }
 
 fn read_places(path: &Path) -> Result<Vec<(i64, i64)>> {

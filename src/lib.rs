@@ -40,9 +40,14 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "cuda", feature = "tiling"))]
+mod device_batches;
+
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(all(feature = "cuda", feature = "tiling"))]
+pub use device_batches::{DeviceBatch, DeviceBatches};
 pub use wsi_core::*;
 #[cfg(feature = "cuda")]
 pub use wsi_cuda as cuda;

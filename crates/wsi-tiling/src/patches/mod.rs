@@ -262,7 +262,37 @@ impl PatchReader {
         Batches::start(self)
     }
 
-    fn pool(&self) -> Result<ThreadPool> {
+    /// The slide.
+    #[must_use]
+    pub const fn slide(&self) -> &Slide {
+        &self.patches.slide
+    }
+
+    /// The format of the patches.
+    #[must_use]
+    pub const fn format(&self) -> PixelFormat {
+        self.patches.format
+    }
+
+    /// How many batches are kept ready.
+    #[must_use]
+    pub const fn prefetch(&self) -> usize {
+        self.prefetch
+    }
+
+    /// What patch `index` reads.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if there is no such patch.
+    pub fn region(&self, index: usize) -> Result<Region> {
+        self.patches.region(index)
+    }
+
+    /// The threads that a reader of these patches has, started.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if they cannot be started.
+    pub fn pool(&self) -> Result<ThreadPool> {
         ThreadPoolBuilder::new()
             .num_threads(self.threads.map_or(0, NonZeroUsize::get))
             .thread_name(|index| format!("patches {index}"))
@@ -270,8 +300,9 @@ impl PatchReader {
             .map_err(|error| Error::invalid("cannot start threads").with_source(error))
     }
 
-    /// The patches of each batch.
-    fn plan(&self) -> Vec<Vec<usize>> {
+    /// The numbers of the patches of each batch, as they come: for who reads them another way.
+    #[must_use]
+    pub fn plan(&self) -> Vec<Vec<usize>> {
         let order = match self.shuffle {
             Some(seed) => order::shuffled(self.len(), seed),
             None => (0..self.len()).collect(),
