@@ -132,9 +132,9 @@ fn read_on_gpu(
     wanted: bool,
     keep: &mut dyn FnMut(&[usize], &[u8]),
 ) -> Result<()> {
-    use wsi::cuda::{BatchDecoder, CudaExecutor, Output};
+    use wsi::cuda::{BatchDecoder, Output};
 
-    let decoder = BatchDecoder::new(Box::new(CudaExecutor::new(0)?));
+    let decoder = BatchDecoder::on_device(0)?;
     let mut batches = wsi::DeviceBatches::start(reader, decoder, Output::new())?;
     while let Some(batch) = batches.next() {
         let batch = batch?;

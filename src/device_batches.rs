@@ -26,7 +26,7 @@ pub struct DeviceBatch {
 /// batches behind it come all the same.
 ///
 /// ```no_run
-/// use wsi::cuda::{BatchDecoder, CudaExecutor, ElementType, Output, TensorLayout};
+/// use wsi::cuda::{BatchDecoder, ElementType, Output, TensorLayout};
 /// use wsi::{DeviceBatches, tiling::PatchReader};
 ///
 /// let slide = wsi::open("slide.svs")?;
@@ -36,7 +36,7 @@ pub struct DeviceBatch {
 /// let output = Output::new()
 ///     .with_layout(TensorLayout::Nchw)
 ///     .with_element(ElementType::F16);
-/// let decoder = BatchDecoder::new(Box::new(CudaExecutor::new(0)?));
+/// let decoder = BatchDecoder::on_device(0)?;
 /// let mut batches = DeviceBatches::start(&reader, decoder, output)?;
 /// while let Some(batch) = batches.next() {
 ///     let batch = batch?;

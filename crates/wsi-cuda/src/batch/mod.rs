@@ -28,6 +28,7 @@ use std::sync::Arc;
 use wsi_core::source::TileIndex;
 use wsi_core::{Error, Image, PixelFormat, Plane, Point, Result, Size, Slide};
 
+use crate::device::CudaExecutor;
 use crate::executor::Executor;
 use crate::output::{DeviceTensor, Output, bytes_of, channels_of};
 use crate::plan::{Refusal, Slicing, StreamFormat};
@@ -113,7 +114,15 @@ pub enum CpuReason {
 }
 
 impl BatchDecoder {
-    /// A decoder that works on this device.
+    /// A decoder on a GPU, by its number, with a stream of its own.
+    ///
+    /// # Errors
+    /// As [`CudaExecutor::new`].
+    pub fn on_device(ordinal: usize) -> Result<Self> {
+        Ok(Self::new(Box::new(CudaExecutor::new(ordinal)?)))
+    }
+
+    /// A decoder that works where this executor does.
     #[must_use]
     pub fn new(executor: Box<dyn Executor>) -> Self {
         Self {
