@@ -11,7 +11,7 @@ pub mod plan;
 mod probe;
 
 pub use batch::{
-    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Prepared, Report,
+    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Prepared, RawFormat, Report,
 };
 #[cfg(feature = "host")]
 pub use device::HostExecutor;

@@ -12,11 +12,13 @@
 //! | `prepared` | one batch again and again, to be timed |
 //! | `scratch` | buffers that are kept |
 //! | `labels` | masks: labels to labels |
+//! | `raw` | rows of samples without compression |
 
 mod engine;
 mod labels;
 mod placement;
 mod prepared;
+mod raw;
 mod scratch;
 mod source;
 
@@ -33,6 +35,7 @@ use engine::Engine;
 pub use labels::{LabelMap, LabelTensor};
 use placement::Placements;
 pub use prepared::Prepared;
+pub use raw::RawFormat;
 use scratch::Scratch;
 use source::{Stored, Streams, TileSource};
 

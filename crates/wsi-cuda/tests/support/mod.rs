@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod slide;
 pub(crate) mod transcode;
 pub(crate) mod writer;
 
