@@ -24,6 +24,7 @@
 //! | always | [`wsi_core`] | geometry, pixels, errors, limits, [`Slide`] |
 //! | `pure` (default) | [`wsi_pure`] | reading slides and TIFF files in pure Rust |
 //! | `openslide` | `wsi_openslide` | the OpenSlide library, loaded at run time, for what `pure` does not read |
+//! | `cuda` | `wsi_cuda` | stored JPEG tiles decoded on a GPU in batches, straight into tensors |
 //! | `png` (default) | [`wsi_png`] | writing PNG |
 //! | `tiling` (default) | [`wsi_tiling`] | masks, tile selection, writing tiles |
 //!
@@ -43,6 +44,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use wsi_core::*;
+#[cfg(feature = "cuda")]
+pub use wsi_cuda as cuda;
 #[cfg(feature = "openslide")]
 pub use wsi_openslide as openslide;
 #[cfg(feature = "png")]

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 
 use wsi_core::{Error, ErrorKind, Result};
 
@@ -105,6 +105,44 @@ impl fmt::Debug for Buffer {
     }
 }
 
+/// Memory of the host from which an executor uploads fastest.
+pub struct Staging(Box<dyn HostBytes>);
+
+/// What a [`Staging`] is made of.
+pub trait HostBytes: DerefMut<Target = [u8]> + Send {}
+
+impl<T: DerefMut<Target = [u8]> + Send> HostBytes for T {}
+
+impl Staging {
+    /// Memory that an executor has made.
+    #[must_use]
+    pub fn new(memory: Box<dyn HostBytes>) -> Self {
+        Self(memory)
+    }
+}
+
+impl Deref for Staging {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Staging {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Staging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staging")
+            .field("bytes", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// An argument of a launch, in the order of the kernel's parameters.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "each executor must know all of them")]
@@ -133,6 +171,14 @@ pub trait Executor: Send {
     /// # Errors
     /// `Device` if there is not enough.
     fn allocate(&self, bytes: usize) -> Result<Buffer>;
+
+    /// Memory of the host, zeroed, from which uploads are fastest. Default: memory like any other.
+    ///
+    /// # Errors
+    /// `Device` if there is not enough.
+    fn staging(&self, bytes: usize) -> Result<Staging> {
+        Ok(Staging::new(Box::new(vec![0; bytes])))
+    }
 
     /// Copies `data` to `to` from byte `offset` on. The data may be reused when it returns.
     ///

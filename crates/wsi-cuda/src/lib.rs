@@ -11,11 +11,13 @@ pub mod plan;
 mod probe;
 
 pub use batch::{
-    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, RawFormat, Report,
+    BatchDecoder, CpuReason, CpuTile, Decoded, LabelMap, LabelTensor, Prepared, RawFormat, Report,
 };
 #[cfg(feature = "host")]
 pub use device::HostExecutor;
 pub use device::{CudaExecutor, DlpackTensor};
-pub use executor::{Argument, Buffer, Executor, Kernel};
+#[cfg(feature = "nvjpeg")]
+pub use device::{NvJpeg, NvJpegBackend};
+pub use executor::{Argument, Buffer, Executor, Kernel, Staging};
 pub use output::{DeviceTensor, ElementType, Normalisation, Output, TensorLayout};
 pub use probe::Device;

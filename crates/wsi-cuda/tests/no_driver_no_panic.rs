@@ -183,10 +183,7 @@ fn work_that_fails_leaves_nothing_behind() {
             "launch-fails",
             "launch: cuLaunchKernel of wsi_idct: error 1",
         ),
-        (
-            "kernel-fails",
-            "synchronize: cuStreamSynchronize: error 719",
-        ),
+        ("kernel-fails", "upload: cuStreamSynchronize: error 719"),
     ] {
         assert_eq!(
             failure("work", mode),
@@ -268,6 +265,20 @@ fn work(executor: &CudaExecutor) -> wsi_core::Result<()> {
             break;
         }
     }
+    // The last bytes once more, from pinned memory and from a part of it.
+    let mut staging = executor.staging(1000).map_err(at("staging"))?;
+    assert!(staging.iter().all(|&byte| byte == 0));
+    staging.copy_from_slice(&data[data.len() - 1000..]);
+    executor
+        .clear(&large, data.len() - 1000..data.len())
+        .map_err(at("clear"))?;
+    executor
+        .upload(&staging[..400], &large, data.len() - 1000)
+        .map_err(at("upload"))?;
+    executor
+        .upload(&staging[400..], &large, data.len() - 600)
+        .map_err(at("upload"))?;
+    drop(staging);
     let mut read = vec![0; data.len()];
     let arguments = [
         Argument::Buffer(&buffer, 16),

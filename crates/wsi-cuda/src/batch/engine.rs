@@ -122,33 +122,26 @@ impl Engine<'_> {
         self.failed.insert(tile, Arc::new(error));
     }
 
-    /// Runs the kernels over a plan; returns the tiles that they flagged.
-    fn run_plan(&mut self, plan: &Plan, planned: &[usize]) -> Result<Vec<CpuTile>> {
-        if planned.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (executor, scratch) = (self.executor, &mut *self.scratch);
-        let blocks = plan.blocks as usize;
-        scratch.stream.fill(executor, &plan.stream)?;
-        scratch.segments.fill(executor, &to_bytes(&plan.segments))?;
-        scratch.tiles.fill(executor, &to_bytes(&plan.tiles))?;
-        let sets = to_bytes(&plan.table_sets);
-        scratch.table_sets.fill(executor, &sets)?;
-        scratch.coefficients.reserve(executor, blocks * 128)?;
-        scratch.extents.reserve(executor, blocks)?;
-        scratch
-            .pixels
-            .reserve(executor, plan.pixel_bytes as usize)?;
-        scratch.status.reserve(executor, 4 * plan.tiles.len())?;
-        executor.clear(scratch.status.buffer()?, 0..4 * plan.tiles.len())?;
-        decode(executor, scratch, plan)?;
-
+    /// Launches all kernels over a plan whose parts have been uploaded.
+    pub(super) fn launch(&mut self, plan: &Plan, planned: &[usize]) -> Result<()> {
+        let status = self.scratch.status.buffer()?;
+        self.executor.clear(status, 0..4 * plan.tiles.len())?;
+        decode(self.executor, self.scratch, plan)?;
         let placed = planned.iter().enumerate().flat_map(|(place, &tile)| {
             let parts = self.placements.of_tile(tile);
             self.rectangles(parts, Some(place))
         });
         let rectangles: Vec<_> = placed.collect();
-        self.finish(rectangles, &[], None)?;
+        self.finish(rectangles, &[], None)
+    }
+
+    /// Runs the kernels over a plan; returns the tiles that they flagged.
+    fn run_plan(&mut self, plan: &Plan, planned: &[usize]) -> Result<Vec<CpuTile>> {
+        if planned.is_empty() {
+            return Ok(Vec::new());
+        }
+        upload(self.executor, self.scratch, plan, &plan.stream)?;
+        self.launch(plan, planned)?;
         let mut status = vec![0; 4 * plan.tiles.len()];
         self.executor
             .download(self.scratch.status.buffer()?, 0, &mut status)?;
@@ -279,6 +272,28 @@ impl Engine<'_> {
         }
         Ok(())
     }
+}
+
+/// Uploads the parts of a plan, with its streams from `stream`, and makes room for what the kernels
+/// make of them.
+pub(super) fn upload(
+    executor: &dyn Executor,
+    scratch: &mut Scratch,
+    plan: &Plan,
+    stream: &[u8],
+) -> Result<()> {
+    let blocks = plan.blocks as usize;
+    scratch.stream.fill(executor, stream)?;
+    scratch.segments.fill(executor, &to_bytes(&plan.segments))?;
+    scratch.tiles.fill(executor, &to_bytes(&plan.tiles))?;
+    let sets = to_bytes(&plan.table_sets);
+    scratch.table_sets.fill(executor, &sets)?;
+    scratch.coefficients.reserve(executor, blocks * 128)?;
+    scratch.extents.reserve(executor, blocks)?;
+    scratch
+        .pixels
+        .reserve(executor, plan.pixel_bytes as usize)?;
+    scratch.status.reserve(executor, 4 * plan.tiles.len())
 }
 
 /// Launches the kernels from streams to samples.

@@ -9,6 +9,7 @@
 //! | `placement` | which part of which tile goes where |
 //! | `source` | where stored tiles come from, and who decodes them on the CPU |
 //! | `engine` | batch after batch |
+//! | `prepared` | one batch again and again, to be timed |
 //! | `scratch` | buffers that are kept |
 //! | `labels` | masks: labels to labels |
 //! | `raw` | rows of samples without compression |
@@ -16,6 +17,7 @@
 mod engine;
 mod labels;
 mod placement;
+mod prepared;
 mod raw;
 mod scratch;
 mod source;
@@ -32,6 +34,7 @@ use crate::plan::{Refusal, Slicing, StreamFormat};
 use engine::Engine;
 pub use labels::{LabelMap, LabelTensor};
 use placement::Placements;
+pub use prepared::Prepared;
 pub use raw::RawFormat;
 use scratch::Scratch;
 use source::{Stored, Streams, TileSource};

@@ -6,6 +6,8 @@ mod cuda;
 mod dlpack;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "nvjpeg")]
+mod nvjpeg;
 
 pub use cuda::CudaExecutor;
 pub(crate) use cuda::driver;
@@ -13,3 +15,5 @@ pub use dlpack::DlpackTensor;
 pub(crate) use dlpack::Element;
 #[cfg(feature = "host")]
 pub use host::HostExecutor;
+#[cfg(feature = "nvjpeg")]
+pub use nvjpeg::{NvJpeg, NvJpegBackend};

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{
     self, CUcontext, CUdevice, CUdeviceptr, CUmemPool_attribute, CUmemoryPool, CUstream,
@@ -21,6 +21,8 @@ pub(in crate::device) struct Context {
     owns_stream: bool,
     /// Where memory comes from; `None` where the device has no pools.
     pool: Option<CUmemoryPool>,
+    /// Pinned memory that was handed out: addresses and lengths.
+    pinned: Mutex<Vec<(usize, usize)>>,
 }
 
 // SAFETY: handles of the driver, which may be used by any thread in whose hands the context is
@@ -57,6 +59,7 @@ impl Context {
             stream: stream.unwrap_or(std::ptr::null_mut()),
             owns_stream: false,
             pool: None,
+            pinned: Mutex::default(),
         };
         this.complete(stream.is_none(), facts.pools)?;
         Ok(this)
@@ -98,6 +101,25 @@ impl Context {
 
     pub(super) fn stream(&self) -> CUstream {
         self.stream
+    }
+
+    pub(super) fn add_pinned(&self, address: usize, len: usize) {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.push((address, len));
+    }
+
+    pub(super) fn remove_pinned(&self, address: usize) {
+        let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.retain(|&(start, _)| start != address);
+    }
+
+    /// Whether all of some bytes lie in pinned memory that was handed out.
+    pub(super) fn is_pinned(&self, data: &[u8]) -> bool {
+        let address = data.as_ptr().addr();
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        pinned.iter().any(|&(start, len)| {
+            address >= start && address - start <= len && data.len() <= len - (address - start)
+        })
     }
 
     /// Waits until the stream has done all that it was given.

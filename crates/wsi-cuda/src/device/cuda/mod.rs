@@ -20,11 +20,11 @@ use std::sync::Arc;
 use cudarc::driver::sys;
 use wsi_core::Result;
 
-use crate::executor::{Argument, Buffer, Executor, Kernel};
+use crate::executor::{Argument, Buffer, Executor, Kernel, Staging};
 use context::{Context, Memory};
 use driver::{check, device};
 use image::Module;
-use upload::Ring;
+use upload::{Pinned, Ring};
 
 /// Runs the kernels on a CUDA device, in the order of one stream.
 ///
@@ -139,6 +139,13 @@ impl CudaExecutor {
         self.own(buffer)?.address(0, 0)
     }
 
+    /// Does something while the device's context is current.
+    #[cfg(feature = "nvjpeg")]
+    pub(super) fn within<T>(&self, act: impl FnOnce() -> T) -> Result<T> {
+        let _current = self.context.enter()?;
+        Ok(act())
+    }
+
     /// The memory of a buffer of this executor.
     fn own<'a>(&self, buffer: &'a Buffer) -> Result<&'a Memory> {
         match buffer.memory::<Memory>() {
@@ -160,6 +167,10 @@ impl Executor for CudaExecutor {
     fn allocate(&self, bytes: usize) -> Result<Buffer> {
         let memory = Memory::new(&self.context, bytes)?;
         Ok(Buffer::new(bytes, Box::new(memory)))
+    }
+
+    fn staging(&self, bytes: usize) -> Result<Staging> {
+        Ok(Staging::new(Box::new(Pinned::new(&self.context, bytes)?)))
     }
 
     fn upload(&self, data: &[u8], to: &Buffer, offset: usize) -> Result<()> {

@@ -6,6 +6,9 @@ use std::ptr::NonNull;
 use cudarc::driver::sys::{self, CUevent};
 use wsi_core::Result;
 
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
 use super::context::{Context, Memory};
 use super::driver::check;
 
@@ -37,7 +40,8 @@ unsafe impl Send for Slot {}
 
 impl Ring {
     /// Copies `data` to `offset` of `to`, in the order of the context's stream. The data may be
-    /// changed when this returns.
+    /// changed when this returns. What lies in [`Pinned`] memory needs no copy on the way, but is
+    /// waited for.
     ///
     /// # Errors
     /// `Device` if it does not fit or the driver refuses.
@@ -53,6 +57,15 @@ impl Ring {
             return Ok(());
         }
         let _current = context.enter()?;
+        if context.is_pinned(data) {
+            let from = data.as_ptr().cast::<c_void>();
+            // SAFETY: the bytes at both ends are there; the data is borrowed until the stream has
+            // been waited for, below.
+            let code =
+                unsafe { sys::cuMemcpyHtoDAsync_v2(address, from, data.len(), context.stream()) };
+            let waited = context.synchronize();
+            return check("cuMemcpyHtoDAsync", code).and(waited);
+        }
         let mut rest = data;
         while !rest.is_empty() {
             let room = self.room(context)?;
@@ -136,6 +149,68 @@ impl Slot {
                 let _ = unsafe { sys::cuEventDestroy_v2(copied) };
                 outcome.and_then(|()| Err(super::driver::device("cuMemHostAlloc gave no memory")))
             }
+        }
+    }
+}
+
+/// Pinned memory of the host.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    memory: NonNull<u8>,
+    len: usize,
+    context: Arc<Context>,
+}
+
+// SAFETY: it owns memory of the host, which is like any other but for where it is.
+unsafe impl Send for Pinned {}
+
+impl Pinned {
+    /// So many bytes, all 0.
+    ///
+    /// # Errors
+    /// `Device` if there is not enough.
+    pub(super) fn new(context: &Arc<Context>, len: usize) -> Result<Self> {
+        let _current = context.enter()?;
+        let mut memory = std::ptr::null_mut();
+        // SAFETY: writes an address.
+        let code = unsafe { sys::cuMemHostAlloc(&raw mut memory, len.max(1), 0) };
+        check("cuMemHostAlloc", code)?;
+        let memory = NonNull::new(memory.cast::<u8>());
+        let memory =
+            memory.ok_or_else(|| super::driver::device("cuMemHostAlloc gave no memory"))?;
+        // SAFETY: all of it.
+        unsafe { memory.write_bytes(0, len) };
+        context.add_pinned(memory.addr().get(), len);
+        Ok(Self {
+            memory,
+            len,
+            context: Arc::clone(context),
+        })
+    }
+}
+
+impl Deref for Pinned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: so many bytes, written when they were made.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Pinned {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; no copy reads it, since each is waited for while the slice is borrowed.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.context.remove_pinned(self.memory.addr().get());
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: made by `new`, given back once.
+            let _ = unsafe { sys::cuMemFreeHost(self.memory.as_ptr().cast()) };
         }
     }
 }
