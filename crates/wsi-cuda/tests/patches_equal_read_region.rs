@@ -1,6 +1,7 @@
 //! A batch of tiles or patches is what `read_region` gives, one by one: in every layout and type, at
 //! any place, in one batch or in many. A tile that cannot be decoded fails alone.
 #![cfg(feature = "host")]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 
 mod support;
 
