@@ -1,6 +1,7 @@
 //! A damaged stream either goes to the CPU, or is as good as new: clean and byte-equal to what
 //! `wsi-jpeg` decodes. It never harms its neighbours, nor any memory that is not its own.
 #![cfg(feature = "host")]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has compared")]
 
 mod support;

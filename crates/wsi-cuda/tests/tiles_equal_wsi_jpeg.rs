@@ -1,6 +1,7 @@
 //! Whatever the kernels decode without a flag is byte-equal to what `wsi-jpeg` decodes, and they
 //! decode every clean baseline stream without one.
 #![cfg(feature = "host")]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has compared")]
 
 mod support;

@@ -372,7 +372,7 @@ impl BatchDecoder {
             })
             .collect();
         let count = tiles.len();
-        let source = Stored::new(slide, tiles, &layout, pixels);
+        let source = Stored::new(slide, tiles, &layout, pixels, output.fill());
         self.run(&source, &placements, count, origins.len(), output, tensor)
     }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use wsi_core::{
-    Error, ErrorKind, Image, Origin, PixelFormat, Point, Region, Result, Size, Slide,
+    Error, ErrorKind, Fill, Image, Origin, PixelFormat, Point, Region, Result, Size, Slide,
     source::{TileIndex, TileLayout},
 };
 use wsi_jpeg::{ColorModel, Decoder, Options, StridedRows, Tables};
@@ -113,6 +113,7 @@ pub(super) struct Stored<'s> {
     tile_size: Size,
     format: Option<StreamFormat>,
     pixels: PixelFormat,
+    fill: Fill,
 }
 
 impl<'s> Stored<'s> {
@@ -121,6 +122,7 @@ impl<'s> Stored<'s> {
         tiles: Vec<TileIndex>,
         layout: &TileLayout,
         pixels: PixelFormat,
+        fill: Fill,
     ) -> Self {
         Self {
             slide,
@@ -128,6 +130,7 @@ impl<'s> Stored<'s> {
             tile_size: layout.tile_size,
             format: stream_format(layout),
             pixels,
+            fill,
         }
     }
 }
@@ -172,7 +175,9 @@ impl TileSource for Stored<'_> {
             i64::from(index.column) * i64::from(width),
             i64::from(index.row) * i64::from(height),
         );
-        let region = Region::at_level(index.level, origin, self.tile_size).with_plane(index.plane);
+        let region = Region::at_level(index.level, origin, self.tile_size)
+            .with_plane(index.plane)
+            .with_fill(self.fill);
         debug_assert!(matches!(region.origin, Origin::Level(_)), "never blended");
         self.slide.read_region_as(&region, self.pixels)
     }

@@ -1,6 +1,7 @@
 //! Streams to decode, and what `wsi-jpeg` makes of them.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 
 pub(crate) mod slide;
 pub(crate) mod transcode;
@@ -43,7 +44,7 @@ pub(crate) fn pixels(width: u16, height: u16, channels: usize, seed: u64) -> Vec
             let flat = x * 3 < usize::from(width) && y * 3 < usize::from(height);
             for channel in 0..channels {
                 let wave = ((x + phase) * (channel + 2) / 3) % 64 + (y * (4 - channel)) % 90;
-                let edge = if (x / 11 + y / 7 + phase) % 5 == 0 {
+                let edge = if (x / 11 + y / 7 + phase).is_multiple_of(5) {
                     70
                 } else {
                     0
