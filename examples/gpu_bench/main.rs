@@ -74,7 +74,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     let mut decoder = BatchDecoder::new(Box::new(executor));
     let equal = exact::run(&mut decoder, arguments, true)?;
-    if !arguments.exact_only {
+    if !equal {
+        println!("nothing is timed: wrong bytes have no speed");
+    } else if !arguments.exact_only {
         speed::run(decoder, arguments)?;
         peers::run(arguments)?;
     }

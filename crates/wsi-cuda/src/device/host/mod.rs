@@ -215,6 +215,13 @@ impl Drop for Own {
     }
 }
 
+/// Of each parameter of a kernel, whether it is a pointer: to be held against the device's.
+#[cfg(test)]
+pub(super) fn pointers_of(kernel: Kernel) -> Option<Vec<bool>> {
+    let kernels = library::Kernels::take();
+    Some(kernels.find(kernel.name())?.pointers().collect())
+}
+
 fn device(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Device, message)
 }
