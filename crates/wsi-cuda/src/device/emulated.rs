@@ -142,8 +142,8 @@ fn in_the_child() {
         check(
             &mut again,
             &StreamFormat::new((50, 50)),
-            &[stream.clone()],
-            &[truth.clone()],
+            std::slice::from_ref(&stream),
+            std::slice::from_ref(&truth),
             &[],
         );
         seen += 1;
