@@ -70,7 +70,7 @@ mod host {
             if sanitize {
                 build
                     .flag("-fsanitize=address,undefined")
-                    .flag("-fsanitize-undefined-trap-on-error")
+                    .flag("-fno-sanitize-recover=all")
                     .flag("-fno-omit-frame-pointer")
                     .debug(true);
             }
@@ -84,6 +84,7 @@ mod host {
                 "-Wl,--whole-archive",
                 "-l:libasan.a",
                 "-Wl,--no-whole-archive",
+                "-l:libubsan.a",
                 "-lstdc++",
                 "-lm",
             ] {

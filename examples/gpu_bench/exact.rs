@@ -64,6 +64,9 @@ fn matrix(decoder: &mut BatchDecoder, slide: &Slide, count: usize) -> Result<boo
                     streams_seen += 1;
                     if by_cpu_decoder(stream, size, channels)? != ours {
                         wrong += 1;
+                        if wrong > 10 {
+                            continue;
+                        }
                         println!("DIFFERS: {name}, quality {quality}, {size:?}, restart {restart}");
                     }
                 }
@@ -84,7 +87,7 @@ pub(crate) fn by_cpu_decoder(stream: &[u8], size: (u16, u16), channels: u32) -> 
     let mut pixels = vec![0; stride * usize::from(size.1)];
     let mut rows = StridedRows::new(&mut pixels, stride);
     let outcome = Decoder::new().decode(stream, &Options::new(format), &mut rows)?;
-    ensure!(outcome.is_clean(), "a stream with warnings: {outcome:?}");
+    ensure!(outcome.is_clean(), "a stream of ours is damaged");
     Ok(pixels)
 }
 

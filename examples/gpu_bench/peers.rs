@@ -63,7 +63,10 @@ fn nvjpeg(arguments: &Arguments, recipe: &crate::streams::Recipe, batch: &[&[u8]
         let mut nvjpeg = match NvJpeg::new(executor, backend, interpolate) {
             Ok(nvjpeg) => nvjpeg,
             Err(error) => {
-                println!("       --       nvJPEG {backend:?}: {error}");
+                println!("       --       nvJPEG {backend:?}, {what}: {error}");
+                if error.message().contains("cannot be loaded") {
+                    break;
+                }
                 continue;
             }
         };

@@ -287,10 +287,8 @@ wsi_entropy(const u32* __restrict__ words, const Segment* __restrict__ segments,
     const Segment segment = segments[(blockIdx.x * blockDim.x + thread) / lanes];
     const Tile& tile = tiles[segment.tile];
     const TableSet& set = table_sets[segment.table_set];
-    for (u32 index = thread; index < 4 * 512; index += blockDim.x)
-        codes.first[index >> 9][index & 511] = set.first[index >> 9][index & 511];
-    for (u32 index = thread; index < 4 * 256; index += blockDim.x)
-        codes.symbol[index >> 8][index & 255] = set.symbol[index >> 8][index & 255];
+    for (u32 index = thread; index < 4 * 512; index += blockDim.x) codes.first[index >> 9][index & 511] = set.first[index >> 9][index & 511];
+    for (u32 index = thread; index < 4 * 256; index += blockDim.x) codes.symbol[index >> 8][index & 255] = set.symbol[index >> 8][index & 255];
     for (u32 index = thread; index < 4 * 8; index += blockDim.x) {
         codes.limit[index >> 3][index & 7] = set.limit[index >> 3][index & 7];
         codes.offset[index >> 3][index & 7] = set.offset[index >> 3][index & 7];

@@ -1,37 +1,68 @@
 //! Whole-slide tiles decoded on the GPU in batches, byte-equal to `wsi-jpeg`.
 //!
-//! [`BatchDecoder`] takes stored JPEG tiles of a slide, or patches anywhere on it, by the thousand, and
-//! leaves a tensor on the device: bytes or normalised numbers, channels last or first, in memory that
-//! `DLPack` hands on to any framework. Only compressed bytes travel to the device.
-//!
 //! ```no_run
-//! use wsi_core::{Driver, OpenOptions, Point, Slide};
+//! use wsi_core::{Point, Slide};
 //! use wsi_cuda::{BatchDecoder, ElementType, Output, TensorLayout};
 //!
-//! # fn open() -> wsi_core::Result<Slide> { unimplemented!() }
-//! let slide = open()?;
+//! # fn patches(slide: &Slide) -> wsi_core::Result<()> {
 //! let mut decoder = BatchDecoder::on_device(0)?;
 //! let output = Output::new()
 //!     .with_layout(TensorLayout::Nchw)
 //!     .with_element(ElementType::F16);
-//! let places = [Point::new(1000, 2000), Point::new(1100, 2050)];
-//! let decoded = decoder.read_patches(&slide, 0, &places, (224, 224), &output)?;
+//! let origins = [Point::new(1000, 2000), Point::new(1100, 2050)];
+//! let decoded = decoder.read_patches(slide, 0, &origins, (224, 224), &output)?;
 //! assert_eq!(decoded.tensor.shape(), [2, 3, 224, 224]);
-//! # Ok::<(), wsi_core::Error>(())
+//! for (patch, result) in decoded.report.results.iter().enumerate() {
+//!     if let Err(error) = result {
+//!         println!("patch {patch}: {error}");
+//!     }
+//! }
+//! let tensor = decoded.tensor.into_dlpack()?; // as `torch.from_dlpack` takes it
+//! # drop(tensor);
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! What the kernels cannot do (progressive or 12-bit JPEG, other compressions, damaged streams) the CPU
-//! does in the same call; [`Report`] says which tiles and why. A tile that cannot be decoded at all
-//! fails by itself. No driver, no device, an old driver and too little memory are errors, never panics;
-//! nothing but the driver is needed at run time, and nothing of CUDA to build.
+//! # What is decoded where
+//!
+//! | stored tile | by |
+//! |---|---|
+//! | JPEG, sequential, 8 bits, one scan: gray, or colour with 4:4:4, 4:2:2, 4:4:0 or 4:2:0 | the kernels |
+//! | JPEG of any other kind: progressive, several scans, more than two pairs of tables, … | the CPU |
+//! | JPEG whose data the kernels flag: damage, and values for which decoders differ | the CPU |
+//! | any other compression, tiles that the file leaves out | the CPU |
+//!
+//! It is one call in any case, and [`Report::by_cpu`] tells which tiles took the slower way, and why.
+//! A tile that nobody can decode is an error of the pictures that need it, and of no others.
+//!
+//! # How
+//!
+//! ```text
+//! stored tiles → plan: headers by wsi-jpeg, streams without stuffing      (CPU, any thread of rayon)
+//!              → wsi_entropy: slices that synchronise themselves          (coefficients, zigzag)
+//!              → wsi_idct: accurate integers, flags what is out of domain (planes, padded to MCUs)
+//!              → wsi_finish: upsampling, colour, crop, layout             (the tensor)
+//!              → one status word a tile; what is flagged comes from the CPU
+//! ```
+//!
+//! Everything is integer arithmetic. Normalised numbers are looked up in a table that the host makes
+//! ([`Output::table`]), so that they do not depend on the device either. The kernels are in
+//! `kernels/`; PTX and machine code made of them are part of the crate, and no CUDA toolkit is needed
+//! to build or run it. NVIDIA's driver is loaded at run time: without one, [`CudaExecutor::new`] is an
+//! error and nothing else.
+//!
+//! # Layers
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`plan`] | stored tiles to streams, segments and tables, in pure Rust |
-//! | [`layout`] | descriptors, the twins of `kernels/common.cuh` |
-//! | [`executor`] | the seam to where kernels run: [`CudaExecutor`], or the host in tests (feature `host`) |
-//! | [`batch`] | plan, launch, status, the CPU's part |
-//! | [`output`] | tensors |
+//! | [`plan`] | stored tiles to work for the kernels; pure Rust, no device |
+//! | [`executor`] | the seam: memory, copies, launches |
+//! | [`batch`] | calls: plan, launch, ask for status, let the CPU do the rest |
+//! | [`output`] | tensors, element types, normalisation |
+//! | [`layout`] | descriptors that the kernels read |
+//!
+//! With the feature `host` there is `HostExecutor`, which runs the same kernels compiled as C++, lane
+//! by lane, in an order drawn by lot. What the tests show of exactness, they show there.
 
 #![deny(unsafe_code)]
 

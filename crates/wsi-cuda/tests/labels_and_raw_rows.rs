@@ -135,8 +135,8 @@ fn raw_rows_of_every_kind_are_unpacked() {
                     differences,
                     big_endian,
                 };
-                let tile =
-                    format.size.area() as usize * usize::from(channels) * usize::from(sample_bytes);
+                let samples = format.size.width * format.size.height * u32::from(channels);
+                let tile = samples as usize * usize::from(sample_bytes);
                 let raw: Vec<u8> = (0..3 * tile).map(|_| random.byte()).collect();
                 let mut decoder = decoder(random.next());
                 let unpacked = decoder.unpack(format, &raw).expect("pixels");

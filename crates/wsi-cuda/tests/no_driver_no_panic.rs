@@ -181,7 +181,7 @@ fn work_that_fails_leaves_nothing_behind() {
         ("copy-fails", "upload: cuMemcpyHtoDAsync: error 719"),
         (
             "launch-fails",
-            "launch: cuLaunchKernel of wsi_idct: error 1",
+            "launch: cuLaunchKernel of wsi_remap: error 1",
         ),
         ("kernel-fails", "upload: cuStreamSynchronize: error 719"),
     ] {
@@ -283,10 +283,15 @@ fn work(executor: &CudaExecutor) -> wsi_core::Result<()> {
     let arguments = [
         Argument::Buffer(&buffer, 16),
         Argument::I32(-7),
+        Argument::Buffer(&large, 0),
         Argument::U32(3_000_000_000),
+        Argument::U32(0),
+        Argument::Buffer(&large, 0),
+        Argument::U32(0),
+        Argument::U32(0),
     ];
     executor
-        .launch(Kernel::Idct, (3, 2), 128, &arguments)
+        .launch(Kernel::Remap, (3, 2), 128, &arguments)
         .map_err(at("launch"))?;
     executor.synchronize().map_err(at("synchronize"))?;
     executor
@@ -313,7 +318,7 @@ fn work(executor: &CudaExecutor) -> wsi_core::Result<()> {
     assert_eq!(
         words,
         [
-            8,
+            9,
             3,
             2,
             1,
@@ -330,11 +335,24 @@ fn work(executor: &CudaExecutor) -> wsi_core::Result<()> {
     let free = executor.memory().map_err(at("memory"))?;
     assert!([2 << 30, (2 << 30) + 2000].contains(&free), "{free}");
 
+    let wrong = |place: usize, argument| {
+        let mut wrong = arguments;
+        wrong[place] = argument;
+        wrong
+    };
     let refused = [
         executor.upload(&[0; 2], &buffer, 63),
         executor.download(&buffer, 64, &mut [0]),
         executor.clear(&buffer, 60..65),
-        executor.launch(Kernel::Idct, (1, 1), 1, &[Argument::Buffer(&buffer, 65)]),
+        executor.launch(Kernel::Remap, (1, 1), 1, &arguments[1..]),
+        executor.launch(Kernel::Remap, (1, 1), 1, &wrong(0, Argument::U32(0))),
+        executor.launch(Kernel::Remap, (1, 1), 1, &wrong(1, arguments[0])),
+        executor.launch(
+            Kernel::Remap,
+            (1, 1),
+            1,
+            &wrong(0, Argument::Buffer(&buffer, 65)),
+        ),
         CudaExecutor::new(0)?.clear(&buffer, 0..1),
     ];
     for outcome in refused {

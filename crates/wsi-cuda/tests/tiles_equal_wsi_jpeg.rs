@@ -1,20 +1,13 @@
 //! Whatever the kernels decode without a flag is byte-equal to what `wsi-jpeg` decodes, and they
 //! decode every clean baseline stream without one.
 #![cfg(feature = "host")]
-#![allow(
-    clippy::cast_lossless,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "small test data"
-)]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 #![allow(clippy::print_stdout, reason = "a test says how much it has compared")]
 
 mod support;
 
 use jpeg_encoder::SamplingFactor;
+use proptest::prelude::*;
 use support::transcode::transcode;
 use support::writer::{Code, Picture, standard};
 use support::{Random, Recipe, assert_same, by_wsi_jpeg, long_tests};
@@ -187,6 +180,38 @@ fn drawn(random: &mut Random) -> Picture {
         ),
         density: [1, 4, 20, 60][random.below(4)],
         adobe_rgb: random.below(4) == 0,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if long_tests() { 2000 } else { 100 }))]
+
+    #[test]
+    fn neither_slices_nor_the_order_of_lanes_show(
+        width in 1..200_u16,
+        height in 1..120_u16,
+        kind in 0..5_usize,
+        quality in 1..=100_u8,
+        restart in prop_oneof![Just(0), 1..30_u16],
+        lanes in 1..=256_u32,
+        least_bits in 1..3000_u32,
+        seed in any::<u64>(),
+    ) {
+        let sampling = [
+            None,
+            Some(SamplingFactor::F_1_1),
+            Some(SamplingFactor::F_2_1),
+            Some(SamplingFactor::F_1_2),
+            Some(SamplingFactor::F_2_2),
+        ][kind];
+        let recipe = Recipe { size: (width, height), sampling, quality, restart };
+        let slicing = Slicing::default()
+            .with_most_lanes(Some(lanes))
+            .with_least_bits(Some(least_bits));
+        let channels = if sampling.is_none() { 1 } else { 3 };
+        let streams = [recipe.encode(seed), recipe.encode(!seed)];
+        let mut decoder = decoder(seed).with_slicing(slicing);
+        compare(&mut decoder, &recipe.format(), &streams, channels);
     }
 }
 

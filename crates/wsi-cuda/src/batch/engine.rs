@@ -31,6 +31,17 @@ pub(super) struct Engine<'e> {
     pub(super) by_cpu: Vec<CpuTile>,
 }
 
+/// What a launch is about.
+struct Batch {
+    plan: Plan,
+    /// The numbers of its tiles.
+    planned: Vec<usize>,
+    /// Tiles that are left to the CPU.
+    left: Vec<CpuTile>,
+    /// The number of the tile after them.
+    after: usize,
+}
+
 /// Tiles that are read at a time, in parallel.
 const READ_AT_ONCE: usize = 64;
 /// Tiles of a batch: one axis of a grid.
@@ -48,39 +59,45 @@ impl Engine<'_> {
         let outside = self.rectangles(self.placements.outside(), None);
         self.finish(outside, &[], None)?;
         let mut next = 0;
-        while next < count {
-            let (plan, planned, left, after) = self.plan_from(next, count);
-            match self.run_plan(&plan, &planned) {
-                Ok(flagged) => {
-                    next = after;
-                    let mut left = left;
-                    left.extend(flagged);
-                    self.run_on_cpu(left)?;
+        let mut running = Vec::new();
+        loop {
+            // The device works on one batch while the next one is planned.
+            let planned = (next < count).then(|| self.plan_from(next, count));
+            let mut left = self.flagged(&std::mem::take(&mut running))?;
+            let Some(batch) = planned else {
+                return self.run_on_cpu(left);
+            };
+            match self.start(&batch.plan, &batch.planned) {
+                Ok(()) => {
+                    next = batch.after;
+                    running = batch.planned;
+                    left.extend(batch.left);
                 }
                 // Too large after all: in smaller batches, down to one tile.
-                Err(error) if error.kind() == ErrorKind::Device && planned.len() > 1 => {
-                    self.budget = (plan.device_bytes() / 2).min(self.budget / 2);
+                Err(error) if error.kind() == ErrorKind::Device && batch.planned.len() > 1 => {
+                    self.budget = (batch.plan.device_bytes() / 2).min(self.budget / 2);
                     self.scratch.release();
                 }
                 Err(error) => return Err(error),
             }
+            // And while the CPU decodes what is its own.
+            self.run_on_cpu(left)?;
         }
-        Ok(())
     }
 
-    /// Plans tiles from `next` on up to the budget: the plan, the numbers of its tiles, those that
-    /// are left to the CPU, and the number of the tile after them.
-    fn plan_from(
-        &mut self,
-        mut next: usize,
-        count: usize,
-    ) -> (Plan, Vec<usize>, Vec<CpuTile>, usize) {
+    /// Plans tiles from `next` on up to the budget.
+    fn plan_from(&mut self, mut next: usize, count: usize) -> Batch {
         let (mut planned, mut left) = (Vec::new(), Vec::new());
         let Some(format) = self.source.format() else {
             let end = count.min(next + 4 * READ_AT_ONCE);
             let reason = CpuReason::Compression;
             left.extend((next..end).map(|tile| CpuTile::new(tile, reason.clone())));
-            return (Plan::default(), planned, left, end);
+            return Batch {
+                plan: Plan::default(),
+                planned,
+                left,
+                after: end,
+            };
         };
         let mut planner = Planner::new(format).with_slicing(self.slicing);
         'batch: while next < count {
@@ -118,7 +135,12 @@ impl Engine<'_> {
                 }
             }
         }
-        (planner.finish(), planned, left, next)
+        Batch {
+            plan: planner.finish(),
+            planned,
+            left,
+            after: next,
+        }
     }
 
     fn fail(&mut self, tile: usize, error: Error) {
@@ -139,16 +161,23 @@ impl Engine<'_> {
         self.finish(rectangles, &[], None)
     }
 
-    /// Runs the kernels over a plan; returns the tiles that they flagged.
-    fn run_plan(&mut self, plan: &Plan, planned: &[usize]) -> Result<Vec<CpuTile>> {
+    /// Uploads a plan and launches the kernels over it; `planned` are the numbers of its tiles.
+    fn start(&mut self, plan: &Plan, planned: &[usize]) -> Result<()> {
+        if planned.is_empty() {
+            return Ok(());
+        }
+        upload(self.executor, self.scratch, plan, &plan.stream)?;
+        self.launch(plan, planned)
+    }
+
+    /// Waits for the plan that was launched last; returns the tiles that the kernels flagged.
+    fn flagged(&self, planned: &[usize]) -> Result<Vec<CpuTile>> {
         if planned.is_empty() {
             return Ok(Vec::new());
         }
-        upload(self.executor, self.scratch, plan, &plan.stream)?;
-        self.launch(plan, planned)?;
-        let mut status = vec![0; 4 * plan.tiles.len()];
-        self.executor
-            .download(self.scratch.status.buffer()?, 0, &mut status)?;
+        let mut status = vec![0; 4 * planned.len()];
+        let buffer = self.scratch.status.buffer()?;
+        self.executor.download(buffer, 0, &mut status)?;
         let words = status.as_chunks::<4>().0.iter();
         let words = words.map(|word| u32::from_ne_bytes(*word));
         let flagged = planned.iter().zip(words).filter(|&(_, flags)| flags != 0);

@@ -113,7 +113,6 @@ pub(super) struct Stored<'s> {
     tile_size: Size,
     format: Option<StreamFormat>,
     pixels: PixelFormat,
-    /// Of tiles that the file leaves out.
     fill: Fill,
 }
 

@@ -4,6 +4,9 @@
 
 mod cuda;
 mod dlpack;
+#[cfg(test)]
+#[cfg(all(feature = "host", target_os = "linux"))]
+mod emulated;
 #[cfg(feature = "host")]
 mod host;
 #[cfg(feature = "nvjpeg")]

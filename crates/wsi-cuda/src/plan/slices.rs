@@ -68,6 +68,16 @@ impl Launch {
     }
 }
 
+/// Lanes for so many slices, in three sizes only: each is a launch of its own, and a lane without a
+/// slice costs less than a launch.
+const fn lanes_for(slices: u32) -> u32 {
+    match slices {
+        0..=4 => 4,
+        5..=32 => 32,
+        _ => MOST_LANES,
+    }
+}
+
 /// Threads of a block for segments of so many lanes: above 32 one segment has a block for itself.
 const fn threads(lanes: u32) -> u32 {
     if lanes <= 32 { THREADS } else { lanes }
@@ -91,7 +101,7 @@ pub(super) fn arrange(
         .into_iter()
         .map(|segment| {
             let slices = segment.bits.div_ceil(least).max(1);
-            let lanes = slices.next_power_of_two().min(most);
+            let lanes = lanes_for(slices).min(most);
             let slice_bits = segment.bits.div_ceil(lanes).max(least);
             let segment = Segment {
                 slice_bits,

@@ -1,7 +1,8 @@
 // A driver for tests: the functions that wsi-cuda calls, on memory of the host.
 //
-// WSI_FAKE_CUDA says what it does: "works", or a failure by its name below. A kernel writes what it was
-// launched with to where its first argument points. At the end, what was not given back is told.
+// WSI_FAKE_CUDA says what it does: "works", or a failure by its name below. To where its
+// first argument points, a kernel writes what it was launched with, its second and its fourth argument
+// among it. At the end, what was not given back is told.
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -176,14 +177,19 @@ CUresult cuModuleGetFunction(void **function, void *module, const char *name) {
     *function = known;
     return SUCCESS;
 }
+// What runs kernels in truth, if somebody sets it: name, columns, rows, lanes, parameters.
+static int (*runner)(const char *, unsigned, unsigned, unsigned, void **);
+void fake_set_runner(int (*run)(const char *, unsigned, unsigned, unsigned, void **)) { runner = run; }
+
 #ifndef WITHOUT_LAUNCH
 CUresult cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned lanes, unsigned lanes_y,
                         unsigned lanes_z, unsigned shared, void *stream, void **parameters, void **extra) {
     (void)stream;
     if (mode("launch-fails") || lanes > 1024 || x == 0 || extra) return INVALID_VALUE;
+    if (runner) return runner(function, x, y, lanes, parameters) ? LAUNCH_FAILED : SUCCESS;
     uint32_t *out = *(uint32_t **)parameters[0];
     uint32_t words[] = {(uint32_t)strlen(function), x, y, z, lanes, lanes_y, lanes_z, shared,
-                        *(uint32_t *)parameters[1], *(uint32_t *)parameters[2]};
+                        *(uint32_t *)parameters[1], *(uint32_t *)parameters[3]};
     memcpy(out, words, sizeof words);
     return SUCCESS;
 }

@@ -1,7 +1,7 @@
 //! Streams to decode, and what `wsi-jpeg` makes of them.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
-#![allow(clippy::panic, reason = "of tests alone")]
+#![allow(clippy::panic, reason = "that is how a test fails")]
 
 pub(crate) mod slide;
 pub(crate) mod transcode;

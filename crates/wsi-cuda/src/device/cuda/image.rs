@@ -6,7 +6,7 @@ use cudarc::driver::sys::{self, CUfunction, CUmodule};
 use wsi_core::Result;
 
 use super::context::Context;
-use super::driver::{check, unavailable};
+use super::driver::{check, device, unavailable};
 use crate::executor::Kernel;
 
 /// Machine code for devices of compute capability 8.0 to 8.9.
@@ -40,11 +40,36 @@ fn images_for(capability: (u32, u32)) -> Result<Vec<&'static [u8]>> {
     Ok(code.into_iter().chain([PTX.as_bytes()]).collect())
 }
 
+/// Of each parameter of a kernel, whether it is a pointer; the others are integers of 32 bits. As the
+/// PTX declares them, which is made of the same sources as the machine code.
+fn pointers_of(kernel: Kernel) -> Option<Vec<bool>> {
+    let (_, declared) = PTX.split_once(&format!(".entry {}(", kernel.name()))?;
+    let (declared, _) = declared.split_once(')')?;
+    let parameters = declared.split(',').map(|parameter| {
+        let kind = parameter.trim().strip_prefix(".param ")?;
+        match kind.split_whitespace().next()? {
+            ".u64" => Some(true),
+            ".u32" => Some(false),
+            _ => None,
+        }
+    });
+    parameters.collect()
+}
+
+/// A kernel that can be launched.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) handle: CUfunction,
+    /// Of each parameter, whether it is a pointer; the others are integers of 32 bits.
+    pub(super) pointers: Vec<bool>,
+}
+
 /// The loaded kernels of a context.
 #[derive(Debug)]
 pub(super) struct Module {
     module: CUmodule,
-    functions: [CUfunction; Kernel::ALL.len()],
+    /// In the order of [`Kernel::ALL`].
+    functions: Vec<Function>,
 }
 
 impl Module {
@@ -67,7 +92,7 @@ impl Module {
         }
         let mut this = Self {
             module: loaded?,
-            functions: [std::ptr::null_mut(); Kernel::ALL.len()],
+            functions: Vec::new(),
         };
         let outcome = this.find_functions();
         if outcome.is_err() {
@@ -77,19 +102,25 @@ impl Module {
     }
 
     fn find_functions(&mut self) -> Result<()> {
-        for (kernel, function) in Kernel::ALL.iter().zip(&mut self.functions) {
+        for kernel in Kernel::ALL {
             let name = CString::new(kernel.name()).unwrap_or_default();
+            let mut handle = std::ptr::null_mut();
             // SAFETY: the module is loaded, the name ends with NUL.
-            let code = unsafe { sys::cuModuleGetFunction(function, self.module, name.as_ptr()) };
+            let code =
+                unsafe { sys::cuModuleGetFunction(&raw mut handle, self.module, name.as_ptr()) };
             check(&format!("cuModuleGetFunction of {}", kernel.name()), code)?;
+            let pointers = pointers_of(kernel);
+            let pointers = pointers
+                .ok_or_else(|| device(format!("the PTX does not declare {}", kernel.name())))?;
+            self.functions.push(Function { handle, pointers });
         }
         Ok(())
     }
 
     /// The function of a kernel.
-    pub(super) fn function(&self, kernel: Kernel) -> Option<CUfunction> {
+    pub(super) fn function(&self, kernel: Kernel) -> Option<&Function> {
         let place = Kernel::ALL.iter().position(|&one| one == kernel)?;
-        self.functions.get(place).copied()
+        self.functions.get(place)
     }
 
     /// Unloads it. The context must be current, and no kernel running.
@@ -129,5 +160,28 @@ mod tests {
     fn images_are_what_they_seem() {
         assert!(SM_80.starts_with(b"\x7fELF") && SM_90.starts_with(b"\x7fELF"));
         assert!(PTX.contains(".target sm_80") && PTX.ends_with('\0'));
+    }
+
+    #[test]
+    fn each_kernel_has_its_parameters() {
+        assert_eq!(
+            pointers_of(Kernel::Unpack),
+            Some(vec![true, true, true, false])
+        );
+        for kernel in Kernel::ALL {
+            assert!(
+                pointers_of(kernel).is_some_and(|pointers| !pointers.is_empty()),
+                "{kernel:?}"
+            );
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "host")]
+    fn parameters_are_those_of_the_host() {
+        for kernel in Kernel::ALL {
+            let host = crate::device::host::pointers_of(kernel);
+            assert_eq!(pointers_of(kernel), host, "{kernel:?}");
+        }
     }
 }

@@ -200,34 +200,55 @@ impl Executor for CudaExecutor {
         block: u32,
         arguments: &[Argument<'_>],
     ) -> Result<()> {
+        let function = self.module.function(kernel);
+        let function =
+            function.ok_or_else(|| device(format!("{} is not loaded", kernel.name())))?;
+        if arguments.len() != function.pointers.len() {
+            let (name, count) = (kernel.name(), function.pointers.len());
+            return Err(device(format!(
+                "{name} takes {count} arguments, not {}",
+                arguments.len()
+            )));
+        }
         // An address or an integer, whose bytes begin where the kernel looks.
-        let values = arguments.iter().map(|argument| {
-            let mut value = [0; 8];
-            match *argument {
-                Argument::Buffer(buffer, offset) => {
-                    value = self.own(buffer)?.address(offset, 0)?.to_ne_bytes();
+        let values = arguments
+            .iter()
+            .zip(&function.pointers)
+            .map(|(argument, &pointer)| {
+                let mut value = [0; 8];
+                match *argument {
+                    Argument::Buffer(buffer, offset) if pointer => {
+                        value = self.own(buffer)?.address(offset, 0)?.to_ne_bytes();
+                    }
+                    Argument::U32(number) if !pointer => {
+                        value[..4].copy_from_slice(&number.to_ne_bytes());
+                    }
+                    Argument::I32(number) if !pointer => {
+                        value[..4].copy_from_slice(&number.to_ne_bytes());
+                    }
+                    _ => {
+                        let kind = if pointer { "a pointer" } else { "a number" };
+                        return Err(device(format!(
+                            "{}: {argument:?} for {kind}",
+                            kernel.name()
+                        )));
+                    }
                 }
-                Argument::U32(number) => value[..4].copy_from_slice(&number.to_ne_bytes()),
-                Argument::I32(number) => value[..4].copy_from_slice(&number.to_ne_bytes()),
-            }
-            Ok(u64::from_ne_bytes(value))
-        });
+                Ok(u64::from_ne_bytes(value))
+            });
         let mut values = values.collect::<Result<Vec<u64>>>()?;
         let mut pointers: Vec<*mut c_void> = values
             .iter_mut()
             .map(|value| std::ptr::from_mut(value).cast())
             .collect();
-        let function = self.module.function(kernel);
-        let function =
-            function.ok_or_else(|| device(format!("{} is not loaded", kernel.name())))?;
         let _current = self.context.enter()?;
-        // SAFETY: the function is loaded; each pointer leads to 8 bytes, which are read before the
-        // call returns; buffers live until they are given back, in the order of the stream. That the
-        // arguments are those of the kernel, and that it stays within its buffers, is shown by the
-        // same calls on the host executor.
+        // SAFETY: the function is loaded; it has as many parameters as there are pointers, each to
+        // the 8 bytes of a value of its kind, which are read before the call returns; buffers live
+        // until they are given back, in the order of the stream. That the kernel stays within them is
+        // shown by the same calls on the host executor.
         let code = unsafe {
             sys::cuLaunchKernel(
-                function,
+                function.handle,
                 grid.0,
                 grid.1,
                 1,

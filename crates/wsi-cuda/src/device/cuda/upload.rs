@@ -1,9 +1,11 @@
 //! The way up: through pinned memory, so that a copy runs while the next one is prepared.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use cudarc::driver::sys::{self, CUevent};
+use rayon::prelude::*;
 use wsi_core::Result;
 
 use std::ops::{Deref, DerefMut};
@@ -16,6 +18,8 @@ use super::driver::check;
 const SLOTS: usize = 3;
 /// Bytes of each.
 const BYTES: usize = 16 << 20;
+/// Bytes that a thread copies at a time.
+const AT_ONCE: usize = 1 << 20;
 
 /// Pieces of pinned memory, used in turn. Each is filled from its start; when it is full, the next is
 /// waited for.
@@ -77,8 +81,14 @@ impl Ring {
             // SAFETY: `room` has said that so many bytes of the slot are free: no copy that was not
             // waited for reads them.
             let place = unsafe { slot.memory.add(self.filled) };
-            // SAFETY: the same; pinned memory of ours and the caller's slice lie apart.
-            unsafe { place.copy_from_nonoverlapping(NonNull::from(piece).cast(), piece.len()) };
+            // SAFETY: the same; they are nobody else's while they are written.
+            let free = unsafe {
+                std::slice::from_raw_parts_mut(
+                    place.as_ptr().cast::<MaybeUninit<u8>>(),
+                    piece.len(),
+                )
+            };
+            copy(piece, free);
             let from = place.as_ptr().cast::<c_void>().cast_const();
             // SAFETY: the bytes at both ends are there, and stay: here until the slot's event, there
             // since memory is given back in the order of the stream.
@@ -127,6 +137,18 @@ impl Ring {
         }
         (self.current, self.filled) = (0, 0);
     }
+}
+
+/// Copies bytes, large pieces in rayon's current pool: one thread is slower than the bus.
+fn copy(from: &[u8], to: &mut [MaybeUninit<u8>]) {
+    if from.len() < 2 * AT_ONCE {
+        to.write_copy_of_slice(from);
+        return;
+    }
+    let pairs = to.par_chunks_mut(AT_ONCE).zip(from.par_chunks(AT_ONCE));
+    pairs.for_each(|(to, from)| {
+        to.write_copy_of_slice(from);
+    });
 }
 
 impl Slot {

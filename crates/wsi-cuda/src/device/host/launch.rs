@@ -1,7 +1,7 @@
 //! Launching a kernel by its name, with checks that a device does not make.
 
 use super::fibers::{self, Launch, Lot};
-use super::library::Kernels;
+use super::library::{Entry, Kernels};
 use super::memory::Memory;
 
 /// The most lanes that a block of CUDA may have.
@@ -65,22 +65,10 @@ pub(super) fn launch(
             });
     let arguments = arguments.collect::<Result<Vec<u64>, String>>()?;
 
-    let launch = Launch {
-        run: entry.run(),
-        arguments: &arguments,
-        grid,
-        block,
-    };
-    let mut lot = seed.map(Lot::new);
-    for (column, row) in blocks(grid, lot.as_mut()) {
-        let pattern = lot.as_mut().map_or(0xBAAD_F00D, Lot::draw) | 0x8080_8080;
-        kernels.spoil(pattern);
-        // SAFETY: pointers go where the kernel takes pointers, numbers where it takes numbers, and
-        // the memory is borrowed until all lanes have ended. That the kernel stays within it is what
-        // the zones around it and the sanitizer check.
-        unsafe { fibers::run_block(&mut kernels, &launch, (column, row), lot.as_mut()) }
-            .map_err(|why| format!("{name}, block ({column}, {row}): {why}"))?;
-    }
+    // SAFETY: pointers go where the kernel takes pointers, numbers where it takes numbers, and the
+    // memory is borrowed until all lanes have ended. That the kernel stays within it is what the zones
+    // around it and the sanitizer check.
+    unsafe { run(&mut kernels, name, entry, &arguments, grid, block, seed) }?;
     for (index, value) in values.iter().enumerate() {
         if let Value::Memory(memory, _) = value
             && let Some(place) = memory.damage()
@@ -92,6 +80,69 @@ pub(super) fn launch(
         }
     }
     Ok(())
+}
+
+/// Runs a kernel for all blocks of a grid.
+///
+/// # Safety
+/// As [`fibers::run_block`].
+unsafe fn run(
+    kernels: &mut Kernels,
+    name: &str,
+    entry: &Entry,
+    arguments: &[u64],
+    grid: (u32, u32),
+    block: u32,
+    seed: Option<u64>,
+) -> Result<(), String> {
+    let launch = Launch {
+        run: entry.run(),
+        arguments,
+        grid,
+        block,
+    };
+    let mut lot = seed.map(Lot::new);
+    for (column, row) in blocks(grid, lot.as_mut()) {
+        let pattern = lot.as_mut().map_or(0xBAAD_F00D, Lot::draw) | 0x8080_8080;
+        kernels.spoil(pattern);
+        // SAFETY: what the caller has promised.
+        unsafe { fibers::run_block(kernels, &launch, (column, row), lot.as_mut()) }
+            .map_err(|why| format!("{name}, block ({column}, {row}): {why}"))?;
+    }
+    Ok(())
+}
+
+/// Runs a kernel as a driver would, with pointers to its arguments.
+///
+/// # Safety
+/// There must be as many pointers as the kernel has parameters, to values of their types, and memory
+/// where they point to.
+#[cfg(test)]
+pub(super) unsafe fn launch_raw(
+    name: &str,
+    grid: (u32, u32),
+    block: u32,
+    parameters: *const *const u64,
+    seed: Option<u64>,
+) -> Result<(), String> {
+    let mut kernels = Kernels::take();
+    let entry = kernels
+        .find(name)
+        .ok_or_else(|| format!("there is no kernel {name}"))?;
+    let arguments = entry.pointers().enumerate().map(|(index, pointer)| {
+        // SAFETY: what the caller has promised; a number has 4 bytes.
+        unsafe {
+            let value = *parameters.add(index);
+            if pointer {
+                value.read_unaligned()
+            } else {
+                u64::from(value.cast::<u32>().read())
+            }
+        }
+    });
+    let arguments: Vec<u64> = arguments.collect();
+    // SAFETY: what the caller has promised.
+    unsafe { run(&mut kernels, name, entry, &arguments, grid, block, seed) }
 }
 
 /// The blocks of a grid, column and row, shuffled if there is a lot.

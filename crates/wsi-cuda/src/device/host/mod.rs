@@ -215,6 +215,29 @@ impl Drop for Own {
     }
 }
 
+/// Of each parameter of a kernel, whether it is a pointer: to be held against the device's.
+#[cfg(test)]
+pub(super) fn pointers_of(kernel: Kernel) -> Option<Vec<bool>> {
+    let kernels = library::Kernels::take();
+    Some(kernels.find(kernel.name())?.pointers().collect())
+}
+
+/// Runs a kernel as a driver would; for a driver of our own.
+///
+/// # Safety
+/// As [`launch::launch_raw`].
+#[cfg(test)]
+pub(super) unsafe fn launch_raw(
+    name: &str,
+    grid: (u32, u32),
+    block: u32,
+    parameters: *const *const u64,
+    seed: Option<u64>,
+) -> Result<(), String> {
+    // SAFETY: what the caller has promised.
+    unsafe { launch::launch_raw(name, grid, block, parameters, seed) }
+}
+
 fn device(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Device, message)
 }
