@@ -13,7 +13,7 @@ use super::{CpuReason, CpuTile};
 use crate::executor::{Argument, Executor, Kernel};
 use crate::layout::{Descriptor as _, Rectangle, Segment, Tile, to_bytes};
 use crate::output::DeviceTensor;
-use crate::plan::{Plan, Planner, Refusal, Slicing};
+use crate::plan::{Headers, Plan, Planner, Slicing};
 
 /// What a call works on.
 pub(super) struct Engine<'e> {
@@ -108,20 +108,33 @@ impl Engine<'_> {
                 source.read(tile, &mut bytes).map(|there| (there, bytes))
             };
             let stored: Vec<_> = (next..end).into_par_iter().map(read).collect();
+            // Headers first, by one thread; data by all.
+            let headers: Vec<_> = stored
+                .iter()
+                .map(|stored| match stored {
+                    Ok((true, bytes)) => planner.headers(bytes).map_err(CpuReason::Refused),
+                    _ => Err(CpuReason::Missing),
+                })
+                .collect();
+            let take_apart = |(stored, headers): (Result<(bool, Vec<u8>)>, _)| {
+                let (_, bytes) = stored?;
+                let headers: Result<Headers, CpuReason> = headers;
+                Ok(headers.and_then(|h| h.unstuff(&bytes).map_err(CpuReason::Refused)))
+            };
+            let stored = stored.into_par_iter().zip(headers).map(take_apart);
+            let stored: Vec<Result<_>> = stored.collect();
             for stored in stored {
                 let tile = next;
                 match stored {
                     Err(error) => {
                         self.fail(tile, error);
                     }
-                    Ok((false, _)) => left.push(CpuTile::new(tile, CpuReason::Missing)),
-                    Ok((true, bytes)) => match planner.add(&bytes) {
+                    Ok(Err(reason)) => left.push(CpuTile::new(tile, reason)),
+                    Ok(Ok(unstuffed)) => match planner.append(&unstuffed) {
                         Ok(_) => planned.push(tile),
                         // Full: this one begins the next batch.
-                        Err(Refusal::TooLarge) if !planner.is_empty() => break 'batch,
-                        Err(refusal) => {
-                            left.push(CpuTile::new(tile, CpuReason::Refused(refusal)));
-                        }
+                        Err(_) if !planner.is_empty() => break 'batch,
+                        Err(refusal) => left.push(CpuTile::new(tile, CpuReason::Refused(refusal))),
                     },
                 }
                 next += 1;
