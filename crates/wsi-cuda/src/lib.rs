@@ -53,33 +53,6 @@
 //!
 //! # Layers
 //!
-//! # What is decoded where
-//!
-//! | stored tile | by |
-//! |---|---|
-//! | JPEG, sequential, 8 bits, one scan: gray, or colour with 4:4:4, 4:2:2, 4:4:0 or 4:2:0 | the kernels |
-//! | JPEG of any other kind: progressive, several scans, more than two pairs of tables, … | the CPU |
-//! | JPEG whose data the kernels flag: damage, and values for which decoders differ | the CPU |
-//! | any other compression, tiles that the file leaves out | the CPU |
-//!
-//! It is one call in any case, and [`Report::by_cpu`] tells which tiles took the slower way, and why.
-//! A tile that nobody can decode is an error of the pictures that need it, and of no others.
-//!
-//! # How
-//!
-//! ```text
-//! stored tiles → plan: headers by wsi-jpeg, streams without stuffing      (CPU, any thread of rayon)
-//!              → wsi_entropy: slices that synchronise themselves          (coefficients, zigzag)
-//!              → wsi_idct: accurate integers, flags what is out of domain (planes, padded to MCUs)
-//!              → wsi_finish: upsampling, colour, crop, layout             (the tensor)
-//!              → one status word a tile; what is flagged comes from the CPU
-//! ```
-//!
-//! Everything is integer arithmetic. Normalised numbers are looked up in a table that the host makes
-//! ([`Output::table`]), so that they do not depend on the device either.
-//!
-//! # Layers
-//!
 //! | module | what it is |
 //! |---|---|
 //! | [`plan`] | stored tiles to work for the kernels; pure Rust, no device |
