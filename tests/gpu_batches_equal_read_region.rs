@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use wsi::cuda::{BatchDecoder, CpuReason, Decoded, HostExecutor, Output};
 use wsi::source::TileIndex;
 use wsi::{
-    Channels, ErrorKind, OpenOptions, PixelFormat, Plane, Point, Region, SampleType, Size, Slide,
+    Channels, Damage, ErrorKind, OpenOptions, PixelFormat, Plane, Point, Region, SampleType, Size,
+    Slide,
 };
 
 mod support;
@@ -231,5 +232,63 @@ fn a_part_of_the_large_fixtures() {
         compare_slide(&path, &mut count, most).expect("equal pixels");
         println!("{name}: {count:?}");
         assert!(count.by_kernels > 0 && count.flagged == 0, "{count:?}");
+    }
+}
+
+#[test]
+fn damaged_tiles_are_errors_or_shown_as_the_slide_was_opened() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/CMU-1-Small-Region.svs");
+    let mut bytes = std::fs::read(path).expect("the bundled slide");
+    let open = |bytes: &[u8], damage| {
+        let options = OpenOptions::default().with_damage(damage);
+        let source = wsi::pure::PureDriver::new().open_source(Box::new(bytes.to_vec()), &options);
+        Slide::new(source.expect("a slide"), "damaged.svs")
+    };
+    let tiles: Vec<_> = (0..4)
+        .map(|column| TileIndex {
+            level: 0,
+            plane: Plane(0),
+            column,
+            row: 2,
+        })
+        .collect();
+    let mut stored = Vec::new();
+    let whole = open(&bytes, Damage::Refuse);
+    let read = whole
+        .encoded_tiles()
+        .expect("stored tiles")
+        .read_tile(tiles[2], &mut stored);
+    assert!(read.expect("a tile"));
+    let found = bytes
+        .windows(stored.len())
+        .position(|window| window == stored);
+    let start = found.expect("the tile's bytes") + stored.len() / 2;
+    bytes[start..start + 40].fill(0xFF);
+
+    for damage in [Damage::Refuse, Damage::Show] {
+        let slide = open(&bytes, damage);
+        let mut decoder = BatchDecoder::new(Box::new(HostExecutor::new()));
+        let decoded = decoder
+            .decode_tiles(&slide, 0, &tiles, &Output::new())
+            .expect("tiles");
+        assert_eq!(decoded.report.by_cpu.len(), 1);
+        let failed: Vec<_> = decoded.report.results.iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, false, damage == Damage::Refuse, false]);
+        let regions: Vec<_> = (0..4)
+            .map(|column| Region::at_level(0, (column * 240, 480), (240, 240)))
+            .collect();
+        let mut count = Count::default();
+        compare(&slide, &decoder, &decoded, &regions, &mut count).expect("equal pixels");
+        if let Some((number, error)) = decoded.report.first_error() {
+            assert_eq!(
+                (number, error.level(), error.tile()),
+                (2, Some(0), Some((2, 2)))
+            );
+            let message = error.to_string();
+            assert!(
+                message.starts_with("damaged.svs: level 0, tile (2, 2): corrupt: "),
+                "{message}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One call: batch after batch through the kernels, and what they leave through the CPU.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use super::{CpuReason, CpuTile};
 use crate::executor::{Argument, Executor, Kernel};
 use crate::layout::{Descriptor as _, Rectangle, Segment, Tile, to_bytes};
 use crate::output::DeviceTensor;
-use crate::plan::{Plan, Planner, Refusal, Slicing};
+use crate::plan::{Headers, Plan, Planner, Slicing, Unstuffed};
 
 /// What a call works on.
 pub(super) struct Engine<'e> {
@@ -102,12 +103,7 @@ impl Engine<'_> {
         let mut planner = Planner::new(format).with_slicing(self.slicing);
         'batch: while next < count {
             let end = count.min(next + READ_AT_ONCE);
-            let source = self.source;
-            let read = |tile| {
-                let mut bytes = Vec::new();
-                source.read(tile, &mut bytes).map(|there| (there, bytes))
-            };
-            let stored: Vec<_> = (next..end).into_par_iter().map(read).collect();
+            let stored = self.take_apart(&mut planner, next..end);
             for stored in stored {
                 let tile = next;
                 match stored {
@@ -118,14 +114,12 @@ impl Engine<'_> {
                     Err(error) => {
                         self.fail(tile, error);
                     }
-                    Ok((false, _)) => left.push(CpuTile::new(tile, CpuReason::Missing)),
-                    Ok((true, bytes)) => match planner.add(&bytes) {
+                    Ok(Err(reason)) => left.push(CpuTile::new(tile, reason)),
+                    Ok(Ok(unstuffed)) => match planner.append(&unstuffed) {
                         Ok(_) => planned.push(tile),
                         // Full: this one begins the next batch.
-                        Err(Refusal::TooLarge) if !planner.is_empty() => break 'batch,
-                        Err(refusal) => {
-                            left.push(CpuTile::new(tile, CpuReason::Refused(refusal)));
-                        }
+                        Err(_) if !planner.is_empty() => break 'batch,
+                        Err(refusal) => left.push(CpuTile::new(tile, CpuReason::Refused(refusal))),
                     },
                 }
                 next += 1;
@@ -141,6 +135,36 @@ impl Engine<'_> {
             left,
             after: next,
         }
+    }
+
+    /// Reads tiles and takes their data apart, by all threads of rayon's current pool; says of each
+    /// why it is for the CPU, if it is.
+    fn take_apart(
+        &self,
+        planner: &mut Planner<'_>,
+        tiles: Range<usize>,
+    ) -> Vec<Result<Result<Unstuffed, CpuReason>>> {
+        let source = self.source;
+        let read = |tile| {
+            let mut bytes = Vec::new();
+            source.read(tile, &mut bytes).map(|there| (there, bytes))
+        };
+        let stored: Vec<_> = tiles.into_par_iter().map(read).collect();
+        // Headers are the planner's, and few.
+        let headers: Vec<_> = stored
+            .iter()
+            .map(|stored| match stored {
+                Ok((true, bytes)) => planner.headers(bytes).map_err(CpuReason::Refused),
+                _ => Err(CpuReason::Missing),
+            })
+            .collect();
+        let take_apart = |(stored, headers): (Result<(bool, Vec<u8>)>, _)| {
+            let (_, bytes) = stored?;
+            let headers: Result<Headers, CpuReason> = headers;
+            Ok(headers.and_then(|h| h.unstuff(&bytes).map_err(CpuReason::Refused)))
+        };
+        let stored = stored.into_par_iter().zip(headers);
+        stored.map(take_apart).collect()
     }
 
     fn fail(&mut self, tile: usize, error: Error) {

@@ -10,21 +10,25 @@
 //! | `refusal` | why a tile is not for the kernels |
 //! | `tables` | Huffman codes as look-ups |
 //! | `template` | what tiles with the same headers have in common |
+//! | `stream` | the data of a tile, without stuffing and cut at its restarts |
 //! | `slices` | how many lanes a segment gets, and in which launch |
 
 mod refusal;
 mod slices;
+mod stream;
 mod tables;
 mod template;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use wsi_core::Size;
-use wsi_jpeg::{ColorModel, Tables, unstuff_segment};
+use wsi_jpeg::{ColorModel, Tables};
 
 use crate::layout::{STREAM_PADDING_WORDS, Segment, TableSet, Tile};
 pub use refusal::Refusal;
 pub use slices::{Launch, Slicing};
+pub use stream::{Headers, Unstuffed};
 use template::Template;
 
 /// What JPEG tiles have in common whatever their streams say.
@@ -118,17 +122,14 @@ impl Plan {
 pub struct Planner<'f> {
     format: &'f StreamFormat,
     slicing: Slicing,
-    templates: Vec<Template>,
+    templates: Vec<Arc<Template>>,
     /// Place of each table set in the plan.
     known_sets: HashMap<TableSet, u32>,
     plan: Plan,
-    scratch: Vec<u8>,
 }
 
 /// Headers that are remembered; a level has one, or one for each quality that it was written with.
 const TEMPLATES: usize = 32;
-/// Bytes of a segment; longer ones would keep one warp busy while all others wait.
-const LONGEST_SEGMENT: usize = 4 << 20;
 /// Bytes of coefficients, or of planes, that a plan may have: offsets are of 32 bits.
 const MOST_BYTES: u64 = 2 << 30;
 
@@ -142,7 +143,6 @@ impl<'f> Planner<'f> {
             templates: Vec::new(),
             known_sets: HashMap::new(),
             plan: Plan::default(),
-            scratch: Vec::new(),
         }
     }
 
@@ -176,36 +176,58 @@ impl<'f> Planner<'f> {
     /// # Errors
     /// If the tile is not for the kernels; the plan is as before.
     pub fn add(&mut self, stored: &[u8]) -> Result<u32, Refusal> {
-        let found = self.templates.iter().position(|known| known.fits(stored));
-        let index = match found {
-            Some(index) => index,
-            None => self.remember(stored)?,
-        };
-        let template = &self.templates[index];
+        let tile = self.headers(stored)?.unstuff(stored)?;
+        self.append(&tile)
+    }
+
+    /// The headers of a tile: those that are known, or new ones.
+    ///
+    /// # Errors
+    /// If tiles with these headers are not for the kernels.
+    pub fn headers(&mut self, stored: &[u8]) -> Result<Headers, Refusal> {
+        if let Some(known) = self.templates.iter().find(|known| known.fits(stored)) {
+            return Ok(Headers(Arc::clone(known)));
+        }
+        let (mut template, set) = Template::read(stored, self.format)?;
+        let next = self.known_sets.len();
+        let next = u32::try_from(next).map_err(|_| Refusal::TooLarge)?;
+        template.tile.table_set = *self.known_sets.entry(set).or_insert(next);
+        if self.templates.len() == TEMPLATES {
+            self.templates.remove(0);
+        }
+        let template = Arc::new(template);
+        self.templates.push(Arc::clone(&template));
+        Ok(Headers(template))
+    }
+
+    /// Adds a tile that has been taken apart with headers of this planner, and returns its place in the plan.
+    ///
+    /// # Errors
+    /// `TooLarge` if there is no room in the plan, which is as before.
+    pub fn append(&mut self, unstuffed: &Unstuffed) -> Result<u32, Refusal> {
+        let template = &unstuffed.template;
         let (blocks, pixels) = (template.blocks(), template.pixel_bytes);
         let after = |sum: u32, more: u32, size: u64| (u64::from(sum) + u64::from(more)) * size;
+        let stream = (self.plan.stream.len() + unstuffed.stream.len()) as u64;
         if after(self.plan.blocks, blocks, 128) > MOST_BYTES
             || after(self.plan.pixel_bytes, pixels, 1) > MOST_BYTES
+            || stream > MOST_BYTES
         {
             return Err(Refusal::TooLarge);
         }
         let number = u32::try_from(self.plan.tiles.len()).map_err(|_| Refusal::TooLarge)?;
-        let (streams, segments) = (self.plan.stream.len(), self.plan.segments.len());
-        let added = add_segments(
-            stored,
-            template,
-            (number, self.plan.blocks),
-            &mut self.plan,
-            &mut self.scratch,
-        );
-        if let Err(refusal) = added {
-            self.plan.stream.truncate(streams);
-            self.plan.segments.truncate(segments);
-            return Err(refusal);
-        }
-        let place = self.plan.pixel_bytes;
+        let word = u32::try_from(self.plan.stream.len() / 4).map_err(|_| Refusal::TooLarge)?;
+        let (block, place) = (self.plan.blocks, self.plan.pixel_bytes);
+        let segments = unstuffed.segments.iter().map(|segment| Segment {
+            word: segment.word + word,
+            first_block: segment.first_block + block,
+            tile: number,
+            ..*segment
+        });
+        self.plan.segments.extend(segments);
+        self.plan.stream.extend_from_slice(&unstuffed.stream);
         let mut tile = template.tile;
-        tile.first_block = self.plan.blocks;
+        tile.first_block = block;
         tile.plane = tile.plane.map(|offset| offset + place);
         self.plan.tiles.push(tile);
         self.plan.blocks += blocks;
@@ -229,72 +251,6 @@ impl<'f> Planner<'f> {
             slices::arrange(std::mem::take(&mut plan.segments), tiles, &self.slicing);
         plan
     }
-
-    /// Reads the headers of a tile; returns the place of their template.
-    fn remember(&mut self, stored: &[u8]) -> Result<usize, Refusal> {
-        let (mut template, set) = Template::read(stored, self.format)?;
-        let next = self.known_sets.len();
-        let next = u32::try_from(next).map_err(|_| Refusal::TooLarge)?;
-        template.tile.table_set = *self.known_sets.entry(set).or_insert(next);
-        if self.templates.len() == TEMPLATES {
-            self.templates.remove(0);
-        }
-        self.templates.push(template);
-        Ok(self.templates.len() - 1)
-    }
-}
-
-/// Appends the segments of a tile to the plan.
-fn add_segments(
-    stored: &[u8],
-    template: &Template,
-    (tile, first_block): (u32, u32),
-    plan: &mut Plan,
-    scratch: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    const END_OF_IMAGE: u8 = 0xD9;
-    let mut at = template.header_length();
-    let mut left = template.mcus();
-    let mut restarts = 0_u8;
-    let mut block = first_block;
-    while left > 0 {
-        let mcus = match template.interval {
-            0 => left,
-            interval => left.min(interval),
-        };
-        left -= mcus;
-        scratch.clear();
-        let (end, marker) = unstuff_segment(stored, at, scratch);
-        at = end;
-        let expected = if left > 0 {
-            0xD0 + restarts
-        } else {
-            END_OF_IMAGE
-        };
-        if marker != Some(expected) {
-            return Err(Refusal::Marker(marker));
-        }
-        restarts = (restarts + 1) & 7;
-        if scratch.len() > LONGEST_SEGMENT {
-            return Err(Refusal::LongSegment);
-        }
-        let word = plan.stream.len() / 4;
-        let blocks = mcus * template.tile.units;
-        plan.segments.push(Segment {
-            word: u32::try_from(word).map_err(|_| Refusal::TooLarge)?,
-            bits: u32::try_from(scratch.len() * 8).map_err(|_| Refusal::LongSegment)?,
-            tile,
-            first_block: block,
-            blocks,
-            table_set: template.tile.table_set,
-            ..Segment::default()
-        });
-        block += blocks;
-        plan.stream.extend_from_slice(scratch);
-        let length = (plan.stream.len() + 16).next_multiple_of(16);
-        plan.stream.resize(length, 0);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

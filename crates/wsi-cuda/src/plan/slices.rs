@@ -100,6 +100,8 @@ pub(super) fn arrange(
     let mut cut: Vec<(u32, Segment)> = segments
         .into_iter()
         .map(|segment| {
+            // Never longer than the segment: places of slices are numbers of 32 bits.
+            let least = least.min(segment.bits.max(1));
             let slices = segment.bits.div_ceil(least).max(1);
             let lanes = lanes_for(slices).min(most);
             let slice_bits = segment.bits.div_ceil(lanes).max(least);

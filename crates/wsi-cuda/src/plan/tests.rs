@@ -111,12 +111,33 @@ fn launches_have_whole_thread_blocks_of_one_table_set() {
                 assert!(block.iter().all(|s| s.table_set == block[0].table_set));
                 for segment in block.iter().filter(|s| s.blocks > 0) {
                     assert!(segment.slice_bits * launch.lanes >= segment.bits);
-                    assert!(segment.slice_bits >= 2048);
+                    assert!(segment.slice_bits >= segment.bits.min(2048));
                 }
             }
         }
         assert_eq!(next as usize, arranged.len());
         assert_eq!(arranged.iter().filter(|s| s.blocks > 0).count(), 50);
+    }
+}
+
+#[test]
+fn the_places_of_slices_are_numbers_of_32_bits() {
+    let longest = Segment {
+        bits: 8 * (4 << 20),
+        blocks: 1,
+        ..Segment::default()
+    };
+    let short = Segment { bits: 8, ..longest };
+    for least in [1, 5000, 1 << 20, 1 << 24, 1 << 31, u32::MAX] {
+        let slicing = Slicing::default().with_least_bits(Some(least));
+        let (arranged, launches) = slices::arrange(vec![longest, short], 1, &slicing);
+        for launch in launches {
+            let first = launch.first as usize;
+            for segment in &arranged[first..first + launch.segments as usize] {
+                let end = segment.slice_bits.checked_mul(launch.lanes);
+                assert!(end.is_some_and(|end| end >= segment.bits), "{segment:?}");
+            }
+        }
     }
 }
 
