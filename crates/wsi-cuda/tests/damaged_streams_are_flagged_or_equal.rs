@@ -248,3 +248,65 @@ fn sums_of_differences_that_leave_16_bits_are_flagged() {
     let ours = decoder.download(&decoded.tensor).expect("pixels");
     assert_same("the sums", 240, 1, &ours, &theirs);
 }
+
+/// A gray block of a DC value and, if it is not zero, the first AC coefficient; quantisers are 16 and 1.
+fn block(dc_value: i32, ac_value: i32) -> Vec<u8> {
+    let recipe = Recipe {
+        size: (8, 8),
+        sampling: None,
+        quality: 60,
+        restart: 0,
+    };
+    let mut stream = recipe.encode(1);
+    let length = Parts::read(&stream, None)
+        .expect("a picture")
+        .header_length();
+    stream.truncate(length);
+    let table = stream.windows(2).position(|pair| pair == [0xFF, 0xDB]);
+    let table = table.expect("a table") + 5;
+    stream[table..table + 64].fill(1);
+    stream[table] = 16;
+    let [[dc, ac], _] = standard();
+    let size = |value: i32| 32 - value.unsigned_abs().leading_zeros();
+    let symbol = |value: i32| u8::try_from(size(value)).expect("small");
+    let mut bits = Bits::default();
+    bits.put_value(dc.of(symbol(dc_value)), dc_value, size(dc_value));
+    if ac_value != 0 {
+        bits.put_value(ac.of(symbol(ac_value)), ac_value, size(ac_value));
+    }
+    let (code, length) = ac.of(0);
+    bits.put(code, length);
+    bits.align();
+    [&stream, &bits.bytes[..], &[0xFF, 0xD9]].concat()
+}
+
+#[test]
+fn the_domain_of_the_transform_ends_at_512() {
+    // Samples are twice the DC value, and at the edges 0.173 times the AC coefficient more.
+    let format = StreamFormat::new((8, 8));
+    let cases = [
+        (255, 0, true),
+        (-256, 0, true),
+        (256, 0, false),
+        (-257, 0, false),
+        (200, 600, true),
+        (200, 700, false),
+        (-200, 600, true),
+        (-200, 700, false),
+    ];
+    for (dc_value, ac_value, inside) in cases {
+        let stream = block(dc_value, ac_value);
+        let mut decoder = BatchDecoder::new(Box::new(HostExecutor::new()));
+        let decoded = decoder
+            .decode_streams(&format, &[&stream], 1, &Output::new())
+            .expect("the host executor");
+        let reasons: Vec<_> = decoded.report.by_cpu.iter().map(|t| &t.reason).collect();
+        let expected = CpuReason::Flagged(flag::DOMAIN);
+        let expected = if inside { vec![] } else { vec![&expected] };
+        assert_eq!(reasons, expected, "DC {dc_value}, AC {ac_value}");
+        let (theirs, outcome) = by_wsi_jpeg(&stream, &format, 1).expect("a stream");
+        assert!(outcome.is_clean(), "{outcome:?}");
+        let ours = decoder.download(&decoded.tensor).expect("pixels");
+        assert_same("a block", 8, 1, &ours, &theirs);
+    }
+}

@@ -154,7 +154,7 @@ impl Bits {
     }
 
     /// A code, and the value of a coefficient behind it (T.81 F.1.2.1).
-    fn put_value(&mut self, (code, length): (u32, u32), value: i32, size: u32) {
+    pub(crate) fn put_value(&mut self, (code, length): (u32, u32), value: i32, size: u32) {
         self.put(code, length);
         if size > 0 {
             let coded = if value < 0 {
