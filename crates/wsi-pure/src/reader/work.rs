@@ -34,8 +34,9 @@ const PARALLEL_FROM: usize = 5;
 /// threads already, and chunks decode faster in larger batches.
 const PARALLEL_FROM_SEVERAL: usize = 64;
 
-/// JPEG chunks that a thread takes at once, at most.
-const BATCH: usize = 8;
+/// JPEG chunks that a thread takes at once, at most: pairs of them decode fastest, and what they are
+/// decoded to should stay in the cache until it is copied.
+const BATCH: usize = 4;
 
 /// The visit at which a chunk is decoded whole. Windows at the first visit make reads of tiles never
 /// met three times as fast, and sweeps up to 1.4 times as slow: figures in DESIGN.md.
