@@ -360,6 +360,42 @@ fn what_the_kernels_cannot_do_comes_from_the_cpu_and_damage_stays_alone() {
 }
 
 #[test]
+fn a_tile_that_cannot_be_read_is_filled_and_fails_alone() {
+    let mut memory = memory(SamplingFactor::F_2_2);
+    memory.unreadable = Some(6);
+    let slide = memory.open();
+    let mut decoder = decoder();
+    // The second row's first three, of five.
+    let tiles = [0, 1, 2].map(|column| TileIndex {
+        level: 0,
+        plane: Plane(0),
+        column,
+        row: 1,
+    });
+    let fill = Fill::Color([1, 2, 3, 255]);
+    let output = Output::new().with_fill(fill);
+    let decoded = decoder
+        .decode_tiles(&slide, 0, &tiles, &output)
+        .expect("tiles");
+    let failed: Vec<_> = decoded.report.results.iter().map(Result::is_err).collect();
+    assert_eq!(failed, [false, true, false]);
+    let (_, error) = decoded.report.first_error().expect("an error");
+    assert_eq!((error.kind(), error.tile()), (ErrorKind::Io, Some((1, 1))));
+    let pixels = decoder.download(&decoded.tensor).expect("pixels");
+    let item = TILE.area() as usize * 3;
+    for (number, ours) in pixels.chunks(item).enumerate() {
+        if number == 1 {
+            assert!(ours.chunks(3).all(|pixel| pixel == [1, 2, 3]));
+            continue;
+        }
+        let origin = (number as i64 * 64, 48);
+        let region = Region::at_level(0, origin, TILE).with_fill(fill);
+        let expected = slide.read_region(&region).expect("a region");
+        assert_same("a tile", 64, 3, ours, expected.as_bytes());
+    }
+}
+
+#[test]
 fn tiles_of_another_compression_come_from_the_cpu() {
     let mut memory = memory(SamplingFactor::F_1_1);
     memory.layout.compression = "jp2k";

@@ -107,13 +107,8 @@ impl Engine<'_> {
             for stored in stored {
                 let tile = next;
                 match stored {
-                    // Stored bytes that are not what is shown: the source draws such a tile itself.
-                    Err(error) if error.kind() == ErrorKind::Unsupported => {
-                        left.push(CpuTile::new(tile, CpuReason::Missing));
-                    }
-                    Err(error) => {
-                        self.fail(tile, error);
-                    }
+                    // The source shows such a tile another way, or says what is wrong with it.
+                    Err(_) => left.push(CpuTile::new(tile, CpuReason::Unread)),
                     Ok(Err(reason)) => left.push(CpuTile::new(tile, reason)),
                     Ok(Ok(unstuffed)) => match planner.append(&unstuffed) {
                         Ok(_) => planned.push(tile),

@@ -105,8 +105,10 @@ impl CpuTile {
 pub enum CpuReason {
     /// It is not JPEG of 8-bit gray or colour.
     Compression,
-    /// The file leaves it out, or the source draws it from others.
+    /// The file leaves it out.
     Missing,
+    /// Its stored bytes cannot be read, or are not what is shown.
+    Unread,
     /// The plan refused it.
     Refused(Refusal),
     /// The kernels found something in its data: bits of [`flag`](crate::layout::flag).

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use wsi_core::source::TileIndex;
 use wsi_core::{
-    EncodedTiles, Error, Image, Origin, PixelFormat, PixelsMut, Plane, Properties, Pyramid, Rect,
-    Region, Result, Size, Slide, SlideInfo, SlideSource, TileLayout,
+    EncodedTiles, Error, ErrorKind, Image, Origin, PixelFormat, PixelsMut, Plane, Properties,
+    Pyramid, Rect, Region, Result, Size, Slide, SlideInfo, SlideSource, TileLayout,
 };
 use wsi_cuda::plan::StreamFormat;
 use wsi_jpeg::{ColorModel, Tables};
@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     pub(crate) layout: TileLayout,
     /// Row by row; `None` where the file leaves a tile out.
     pub(crate) tiles: Vec<Option<Vec<u8>>>,
+    /// The number of a tile that cannot be read.
+    pub(crate) unreadable: Option<usize>,
 }
 
 impl Memory {
@@ -42,6 +44,7 @@ impl Memory {
             properties: Properties::new(),
             layout,
             tiles: cells.map(|(column, row)| stored(column, row)).collect(),
+            unreadable: None,
         }
     }
 
@@ -52,6 +55,10 @@ impl Memory {
     fn tile(&self, column: u32, row: u32) -> Result<&Option<Vec<u8>>> {
         let place = (row * self.layout.columns + column) as usize;
         let inside = column < self.layout.columns;
+        if self.unreadable == Some(place) {
+            let error = Error::new(ErrorKind::Io, "a disk that fails");
+            return Err(error.at_tile(column.into(), row.into()));
+        }
         let found = self.tiles.get(place).filter(|_| inside);
         found.ok_or_else(|| Error::invalid("no such tile"))
     }
