@@ -69,7 +69,7 @@ impl TileLabels<'_> {
         let pixel = self.labels.bytes();
         let uniform = |cell: &Cell<'_>| match &cell.pixels {
             CellPixels::Uniform(value) => Some(foreground.count(&value[..pixel], self.labels) > 0),
-            CellPixels::Rows(_) => None,
+            CellPixels::Rows(_) | CellPixels::Runs(_) => None,
         };
         if self.cells.iter().all(|cell| uniform(cell) == Some(false)) {
             return 0;
@@ -81,10 +81,16 @@ impl TileLabels<'_> {
                     .intersection(self.part)
                     .map_or(0, |part| part.size.area()),
                 Some(false) => 0,
-                None => cell
-                    .rows_in(self.part, pixel)
-                    .map(|row| foreground.count(row, self.labels))
-                    .sum(),
+                None => {
+                    let rows = cell.rows_in(self.part, pixel);
+                    let in_rows: u64 = rows.map(|row| foreground.count(row, self.labels)).sum();
+                    let runs = cell.runs_in(self.part).flatten();
+                    let in_runs: u64 = runs
+                        .filter(|&(_, _, label)| foreground.contains(label.into()))
+                        .map(|(start, end, _)| u64::from(end - start))
+                        .sum();
+                    in_rows + in_runs
+                }
             };
             return self.cells.iter().map(in_cell).sum();
         }

@@ -21,6 +21,52 @@ pub(super) fn first_of_three(from: &[u8], to: &mut [u8]) {
     }
 }
 
+/// See [`super::ends_of_runs`].
+#[inline(always)]
+pub(super) fn ends_of_runs(row: &[u8], ends: &mut Vec<u32>) {
+    let Some(rest) = row.get(1..) else {
+        return;
+    };
+    let mut column = 0;
+    // Blocks first: in nearly all of them, all bytes are as the ones before.
+    let (befores, before) = row[..rest.len()].as_chunks::<64>();
+    let (afters, after) = rest.as_chunks::<64>();
+    for (before, after) in befores.iter().zip(afters) {
+        let differ = before
+            .iter()
+            .zip(after)
+            .map(|(before, after)| before ^ after);
+        if differ.fold(0, |any, differs| any | differs) != 0 {
+            let mut marks = 0;
+            for (before, after) in before.as_chunks().0.iter().zip(after.as_chunks().0).rev() {
+                marks = marks << 8 | marks_of_8(before, after);
+            }
+            while marks != 0 {
+                ends.push(column + marks.trailing_zeros() + 1);
+                marks &= marks - 1;
+            }
+        }
+        column += 64;
+    }
+    for (before, after) in before.iter().zip(after) {
+        column += 1;
+        if before != after {
+            ends.push(column);
+        }
+    }
+    ends.push(column + 1);
+}
+
+/// A bit for each byte that differs, the first in the lowest.
+#[inline(always)]
+fn marks_of_8(before: &[u8; 8], after: &[u8; 8]) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let differ = u64::from_le_bytes(*before) ^ u64::from_le_bytes(*after);
+    let highest = ((differ & LOW).wrapping_add(LOW) | differ) & !LOW;
+    // Bit 8 i of the marks comes to bit 56 + i.
+    (highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
 /// See [`super::normalize`].
 #[inline(always)]
 pub(super) fn normalize(

@@ -54,6 +54,11 @@ widest! {
 }
 
 widest! {
+    /// Appends the column behind each run of equal bytes of a row, which has fewer than 2³² bytes.
+    ends_of_runs(row: &[u8], ends: &mut Vec<u32>)
+}
+
+widest! {
     /// Channel `channel` of pixels of `channels` bytes, as `sample * scale + offset`.
     normalize(
         pixels: &[u8],
@@ -85,6 +90,24 @@ mod tests {
             assert_eq!(loops::count_above_zero(&bytes), plain, "{length}");
         }
         assert_eq!(count_above_zero(&[255; 1000]), 1000);
+    }
+
+    #[test]
+    fn runs_end_where_bytes_change() {
+        for length in (0..300).chain([4000]) {
+            for every in [1, 2, 7, 64, 5000] {
+                let row: Vec<u8> = (0..length)
+                    .map(|i: u32| u8::try_from(i / every % 256).unwrap_or(0))
+                    .collect();
+                let mut plain: Vec<u32> = (1..length).filter(|i| i % every == 0).collect();
+                plain.extend((length > 0).then_some(length));
+                let (mut found, mut twin) = (Vec::new(), Vec::new());
+                ends_of_runs(&row, &mut found);
+                loops::ends_of_runs(&row, &mut twin);
+                assert_eq!(found, plain, "{length} {every}");
+                assert_eq!(twin, plain, "{length} {every}");
+            }
+        }
     }
 
     #[test]

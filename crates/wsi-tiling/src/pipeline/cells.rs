@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use wsi_core::{Level, Point, Rect, Size};
 
+use super::runs::LabelRuns;
 use crate::arch::pages;
 
 /// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
@@ -86,6 +87,8 @@ pub(crate) enum CellPixels<'m> {
     Uniform([u8; 4]),
     /// Rows without gaps.
     Rows(Buffer<'m>),
+    /// The same, of pixels that are a label of one byte each.
+    Runs(LabelRuns),
 }
 
 impl Cell<'_> {
@@ -120,14 +123,43 @@ impl Cell<'_> {
                     from += stride;
                 }
             }
+            CellPixels::Runs(_) => {
+                for row in self.runs_in(part) {
+                    let mut out = &mut out[to..to + length];
+                    for (start, end, label) in row {
+                        let (run, rest) = out.split_at_mut((end - start) as usize);
+                        run.fill(label);
+                        out = rest;
+                    }
+                    to += out_stride;
+                }
+            }
         }
     }
 
-    /// The bytes of each row of what lies in `rect`; of a uniform cell, none.
+    /// The runs of each row of what lies in `rect`, with columns of the cell; of a cell that is not
+    /// stored so, none.
+    pub(crate) fn runs_in(
+        &self,
+        rect: Rect,
+    ) -> impl Iterator<Item = impl Iterator<Item = (u32, u32, u8)>> {
+        let runs = match &self.pixels {
+            CellPixels::Runs(runs) => self.rect.intersection(rect).map(|part| (runs, part)),
+            CellPixels::Uniform(_) | CellPixels::Rows(_) => None,
+        };
+        runs.into_iter().flat_map(|(runs, part)| {
+            let left = u32::try_from(part.origin.x - self.rect.origin.x).unwrap_or(0);
+            let top = usize::try_from(part.origin.y - self.rect.origin.y).unwrap_or(0);
+            let rows = top..top + part.size.height as usize;
+            rows.map(move |row| runs.within(row, left, left + part.size.width))
+        })
+    }
+
+    /// The bytes of each row of what lies in `rect`; of a cell that is not stored so, none.
     pub(crate) fn rows_in(&self, rect: Rect, pixel: usize) -> impl Iterator<Item = &[u8]> {
         let part = self.rect.intersection(rect).unwrap_or_default();
         let (rows, count) = match &self.pixels {
-            CellPixels::Uniform(_) => (&[][..], 0),
+            CellPixels::Uniform(_) | CellPixels::Runs(_) => (&[][..], 0),
             CellPixels::Rows(rows) => (rows.as_slice(), part.size.height as usize),
         };
         let stride = self.rect.size.width as usize * pixel;

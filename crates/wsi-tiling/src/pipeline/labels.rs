@@ -1,12 +1,14 @@
-//! Cells of a mask level: read once, reduced to one label a pixel, or to one label if all are alike.
+//! Cells of a mask level: read once, reduced to one label a pixel: one label if all are alike, runs of
+//! labels if these take less memory.
 
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wsi_core::{Channels, Fill, PixelFormat, PixelsMut, Rect, Region, Result};
 
-use super::cells::{Cell, CellGrid, CellIndex, CellPixels, Shelf};
+use super::cells::{Buffer, Cell, CellGrid, CellIndex, CellPixels, Shelf};
 use super::repeats::Repeats;
+use super::runs::LabelRuns;
 use super::{Clock, pixels_of};
 use crate::arch;
 use crate::mask::Mask;
@@ -85,7 +87,7 @@ impl<'a> LabelReader<'a> {
             if mask.slide().read_first_channel(&region, out)? {
                 let pixels = match uniform(labels.as_slice(), width, width) {
                     Some(value) => CellPixels::Uniform(value),
-                    None => CellPixels::Rows(labels),
+                    None => packed(labels, rect, width),
                 };
                 return Ok(Cell { rect, pixels });
             }
@@ -101,11 +103,11 @@ impl<'a> LabelReader<'a> {
         let pixels = if let Some(value) = uniform(pixels.as_slice(), width, pixel) {
             CellPixels::Uniform(value)
         } else if pixel == width {
-            CellPixels::Rows(pixels)
+            packed(pixels, rect, width)
         } else {
             let mut labels = self.labels.take(area * width);
             first_channel(pixels.as_slice(), pixel, labels.as_mut_slice(), width);
-            CellPixels::Rows(labels)
+            packed(labels, rect, width)
         };
         Ok(Cell { rect, pixels })
     }
@@ -134,16 +136,36 @@ fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
         let found = foreground.count(&value[..labels.bytes()], labels) > 0;
         return found.then_some(cell.rect);
     }
-    let rows = cell.rows_in(cell.rect, labels.bytes());
     let mut found = None;
+    let mut add = |y: i64, first: i64, end: i64| {
+        let width = u32::try_from(end - first).unwrap_or(u32::MAX);
+        let row = Rect::new((cell.rect.origin.x + first, y), (width, 1));
+        found = union(found, Some(row));
+    };
+    let rows = cell.rows_in(cell.rect, labels.bytes());
     for (y, row) in (cell.rect.origin.y..).zip(rows) {
         if let Some((first, last)) = foreground.span(row, labels) {
-            let x = cell.rect.origin.x + i64::try_from(first).unwrap_or(0);
-            let width = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
-            found = union(found, Some(Rect::new((x, y), (width, 1))));
+            let column = |column: usize| i64::try_from(column).unwrap_or(0);
+            add(y, column(first), column(last) + 1);
+        }
+    }
+    for (y, runs) in (cell.rect.origin.y..).zip(cell.runs_in(cell.rect)) {
+        for (first, end, label) in runs {
+            if foreground.contains(label.into()) {
+                add(y, first.into(), end.into());
+            }
         }
     }
     found
+}
+
+/// Labels of which not all are alike: as runs, unless these are many.
+fn packed<'m>(labels: Buffer<'m>, rect: Rect, width: usize) -> CellPixels<'m> {
+    let runs = match width {
+        1 => LabelRuns::find(labels.as_slice(), rect.size.width as usize),
+        _ => None,
+    };
+    runs.map_or(CellPixels::Rows(labels), CellPixels::Runs)
 }
 
 fn union(a: Option<Rect>, b: Option<Rect>) -> Option<Rect> {

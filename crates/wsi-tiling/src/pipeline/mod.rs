@@ -1,7 +1,7 @@
 //! The way of the tiles: read, decode, assemble, encode, sink.
 //!
 //! ```text
-//! caller's thread   labels of row r+1 asked for | row r counted and selected | its tiles queued
+//! caller's thread   labels ahead asked for | row r counted and selected | its tiles queued
 //! pool's threads    label cells, image cells (stored tiles, each once, in file order)
 //!                   a tile whose last cell has come is assembled and handed to the sink
 //! ```
@@ -16,6 +16,7 @@ mod clock;
 mod in_flight;
 mod labels;
 mod repeats;
+mod runs;
 mod selector;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use wsi_core::{
     Slide,
 };
 
-use crate::arch::pages;
+use crate::arch::pages::Zeroed;
 use crate::grid::Grid;
 use crate::job::{Progress, ProgressFn};
 use crate::mask::Mask;
@@ -159,8 +160,8 @@ struct Scratch {
 /// Where the pixels and labels of cells lie: as many as a run holds at once as a rule. What it
 /// does not need is not touched.
 struct CellMemory {
-    images: Vec<u8>,
-    labels: Vec<u8>,
+    images: Zeroed,
+    labels: Zeroed,
 }
 
 impl CellMemory {
@@ -171,7 +172,7 @@ impl CellMemory {
             let rows = u64::from(job.grid.tile_size()).div_ceil(grid.cell_size().height.into()) + 2;
             let columns = u64::from(width).div_ceil(grid.cell_size().width.into()) + 1;
             let cells = usize::try_from(rows * columns).unwrap_or(usize::MAX);
-            pages::zeroed(cells.saturating_mul(bytes).min(MOST_CELL_MEMORY))
+            Zeroed::new(cells.saturating_mul(bytes).min(MOST_CELL_MEMORY))
         };
         let images = CellGrid::new(level, visible);
         let labels = CellGrid::new(on_mask, Rect::new((0, 0), on_mask.size));
@@ -209,13 +210,13 @@ impl<'m> Run<'m> {
         let (level, visible) = job.level()?;
         let (mask_level, on_mask) = job.mask_level()?;
         let image_cells = CellGrid::new(level, visible);
-        let shelf = Shelf::of_pieces(&mut memory.images, image_bytes(image_cells));
+        let shelf = Shelf::of_pieces(memory.images.as_mut_slice(), image_bytes(image_cells));
         let mapping = Mapping::new(level.size, on_mask.size);
         Ok(Self {
             job,
             visible,
             mapping,
-            mask: LabelReader::new(job.mask, mask_level, &mut memory.labels)?,
+            mask: LabelReader::new(job.mask, mask_level, memory.labels.as_mut_slice())?,
             image_cells,
             image_shelf: Arc::new(shelf),
             scratch: Mutex::default(),

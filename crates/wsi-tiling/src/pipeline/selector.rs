@@ -51,13 +51,7 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
 
     pub(super) fn select(&mut self, scope: &Scope<'s>, row: u32) {
         let grid = self.run.job.grid;
-        if row == 0 {
-            self.ask_for_labels(scope, row);
-        }
-        // One row ahead, so that the pool has work while this row is counted.
-        if row + 1 < grid.rows() {
-            self.ask_for_labels(scope, row + 1);
-        }
+        self.ask_for_labels(scope, row);
         let mut kept = Vec::new();
         for column in 0..grid.columns() {
             kept.extend(self.consider(column, row));
@@ -88,9 +82,11 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         self.rows
     }
 
-    /// Queues the label cells of a row that were not asked for before.
+    /// Queues the label cells of a row, and of a row of cells ahead, that were not asked for before.
     fn ask_for_labels(&mut self, scope: &Scope<'s>, row: u32) {
         let run = self.run;
+        let cells = run.mask.cells();
+        let all = run.mapping.on_mask(run.visible);
         let (rect, _) = run.tile_rects(0, row);
         let band = Rect::new(
             (run.visible.origin.x, rect.origin.y),
@@ -99,7 +95,11 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         let Some(band) = band.intersection(run.visible) else {
             return;
         };
-        for index in run.mask.cells().touching(run.mapping.on_mask(band)) {
+        let here = run.mapping.on_mask(band);
+        // The pool works on the next cells while these are counted.
+        let height = here.size.height.saturating_add(cells.cell_size().height);
+        let ahead = Rect::new((all.origin.x, here.origin.y), (all.size.width, height));
+        for index in cells.touching(ahead.intersection(all).unwrap_or(here)) {
             self.labels.entry(index).or_insert_with(|| {
                 let slot = Arc::new(Slot::new());
                 let settled = Arc::clone(&slot);
