@@ -1,8 +1,9 @@
 //! A band of bytes to a DEFLATE block (RFC 1951) that starts and ends on a whole byte.
 
+use crate::arch::Kernels;
 use crate::bits::Bits;
 use crate::huffman;
-use crate::runs::{self, Piece, matches};
+use crate::runs::{Piece, matches};
 use crate::tables::{END, LENGTH_CODE, LENGTHS, ORDER, SYMBOLS};
 
 /// The longest code of a literal: so that four of them fit between two flushes.
@@ -20,8 +21,14 @@ const DISTANCES: [u8; 2] = [1, 1];
 
 /// Appends `data`, which is not empty, to `out` as blocks that fill whole bytes. `last` ends the
 /// stream.
-pub(crate) fn append(data: &[u8], last: bool, out: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
-    let counts = runs::find(data, pieces).total();
+pub(crate) fn append(
+    data: &[u8],
+    last: bool,
+    out: &mut Vec<u8>,
+    pieces: &mut Vec<Piece>,
+    kernels: Kernels,
+) {
+    let counts = kernels.find(data, pieces).total();
     let mut lengths = [0; SYMBOLS];
     huffman::lengths(&counts, LONGEST_CODE, &mut lengths);
     let header = Header::new(&lengths);
@@ -37,7 +44,8 @@ pub(crate) fn append(data: &[u8], last: bool, out: &mut Vec<u8>, pieces: &mut Ve
     let mut writer = Bits::new(&mut out[start..]);
     writer.add(u64::from(last) | 0b10 << 1, 3);
     header.write(&mut writer);
-    write_body(data, pieces, &lengths, &mut writer);
+    writer.flush();
+    kernels.write(data, pieces, &Codes::new(&lengths), &mut writer);
     if !last {
         writer.add(0, 3);
     }
@@ -74,41 +82,70 @@ fn body_bits(counts: &[u32; SYMBOLS], lengths: &[u8; SYMBOLS]) -> usize {
     (0..SYMBOLS).map(bits).sum()
 }
 
-fn write_body(data: &[u8], pieces: &[Piece], lengths: &[u8; SYMBOLS], out: &mut Bits<'_>) {
-    let codes = huffman::codes(lengths);
-    // The code in the lower half, its length in the upper.
-    let table: [u32; SYMBOLS] =
-        std::array::from_fn(|symbol| u32::from(codes[symbol]) | u32::from(lengths[symbol]) << 16);
-    out.flush();
+/// The codes of a block, none longer than [`LONGEST_CODE`].
+pub(crate) struct Codes {
+    /// The code in the lower half, its length in the upper.
+    all: [u32; SYMBOLS],
+    /// Of the literals: the lower eight bits of the code, the others, its length.
+    pub(crate) low: [u8; 256],
+    pub(crate) high: [u8; 256],
+    pub(crate) lengths: [u8; 256],
+}
+
+impl Codes {
+    fn new(lengths: &[u8; SYMBOLS]) -> Self {
+        let codes = huffman::codes(lengths);
+        let all = |symbol| u32::from(codes[symbol]) | u32::from(lengths[symbol]) << 16;
+        Self {
+            all: std::array::from_fn(all),
+            low: std::array::from_fn(|literal| codes[literal].to_le_bytes()[0]),
+            high: std::array::from_fn(|literal| codes[literal].to_le_bytes()[1]),
+            lengths: std::array::from_fn(|literal| lengths[literal]),
+        }
+    }
+}
+
+/// Writes literals and matches, and the end of the block. The writer has been flushed.
+#[inline(always)]
+pub(crate) fn write_pieces(
+    data: &[u8],
+    pieces: &[Piece],
+    codes: &Codes,
+    out: &mut Bits<'_>,
+    write_literals: impl Fn(&[u8], &Codes, &mut Bits<'_>),
+) {
     let mut rest = data;
     for piece in pieces {
         let (literals, behind) = rest.split_at(piece.literals as usize);
         rest = &behind[piece.run as usize..];
-        let (fours, tail) = literals.as_chunks::<4>();
-        for four in fours {
-            for &byte in four {
-                let entry = table[usize::from(byte)];
-                out.add(u64::from(entry & 0xFFFF), entry >> 16);
-            }
-            out.flush();
-        }
-        for &byte in tail {
-            let entry = table[usize::from(byte)];
-            out.add(u64::from(entry & 0xFFFF), entry >> 16);
-        }
-        out.flush();
+        write_literals(literals, codes, out);
         for length in matches(piece.run as usize) {
             let code = usize::from(LENGTH_CODE[length]);
             let (base, extra) = LENGTHS[code];
-            let entry = table[END + 1 + code];
-            out.add(u64::from(entry & 0xFFFF), entry >> 16);
+            out.add_entry(codes.all[END + 1 + code]);
             out.add((length - usize::from(base)) as u64, extra.into());
             // Distance 1.
             out.add(0, DISTANCES[0].into());
             out.flush();
         }
     }
-    out.add((table[END] & 0xFFFF).into(), table[END] >> 16);
+    out.add_entry(codes.all[END]);
+    out.flush();
+}
+
+/// Writes the codes of literals.
+#[inline(always)]
+pub(crate) fn literals(bytes: &[u8], codes: &Codes, out: &mut Bits<'_>) {
+    let (fours, tail) = bytes.as_chunks::<4>();
+    for four in fours {
+        for &byte in four {
+            out.add_entry(codes.all[usize::from(byte)]);
+        }
+        out.flush();
+    }
+    for &byte in tail {
+        out.add_entry(codes.all[usize::from(byte)]);
+    }
     out.flush();
 }
 

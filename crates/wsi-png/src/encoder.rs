@@ -2,6 +2,7 @@
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
+use crate::arch::Kernels;
 use crate::deflate;
 use crate::picture::Picture;
 use crate::runs::Piece;
@@ -117,6 +118,7 @@ impl Scratch {
         last: bool,
         out: &mut Vec<u8>,
     ) -> u32 {
+        let kernels = Kernels::detect();
         let bytes = picture.row_bytes();
         self.filtered.resize(rows.len() * (bytes + 1), 0);
         for (y, filtered) in rows.zip(self.filtered.chunks_exact_mut(bytes + 1)) {
@@ -134,7 +136,7 @@ impl Scratch {
                 *out = byte.wrapping_sub(*above);
             }
         }
-        deflate::append(&self.filtered, last, out, &mut self.pieces);
+        deflate::append(&self.filtered, last, out, &mut self.pieces, kernels);
         let mut adler = simd_adler32::Adler32::new();
         adler.write(&self.filtered);
         adler.finish()

@@ -7,17 +7,18 @@
 /// the Kraft sum is 1 again.
 pub(crate) fn lengths(counts: &[u32], longest: usize, out: &mut [u8]) {
     out.fill(0);
-    let mut symbols: Vec<(u32, usize)> = counts
-        .iter()
-        .enumerate()
+    // Count and symbol in one number, which sorts fastest.
+    let mut symbols: Vec<u64> = (0_u64..)
+        .zip(counts)
         .filter(|&(_, &count)| count > 0)
-        .map(|(symbol, &count)| (count, symbol))
+        .map(|(symbol, &count)| u64::from(count) << SYMBOL_BITS | symbol)
         .collect();
     symbols.sort_unstable();
-    match &symbols[..] {
+    let symbol = |entry: u64| (entry & ((1 << SYMBOL_BITS) - 1)) as usize;
+    match symbols[..] {
         [] => return,
-        [(_, only)] => {
-            out[*only] = 1;
+        [only] => {
+            out[symbol(only)] = 1;
             return;
         }
         _ => {}
@@ -27,19 +28,23 @@ pub(crate) fn lengths(counts: &[u32], longest: usize, out: &mut [u8]) {
     // The rarest get the longest.
     let mut rarest = symbols.iter();
     for (length, &number) in numbers.iter().enumerate().rev() {
-        for &(_, symbol) in rarest.by_ref().take(number) {
+        for &entry in rarest.by_ref().take(number) {
             #[expect(clippy::cast_possible_truncation, reason = "at most 15 once limited")]
             {
-                out[symbol] = length as u8;
+                out[symbol(entry)] = length as u8;
             }
         }
     }
 }
 
+/// Bits of a symbol's number.
+const SYMBOL_BITS: u32 = 16;
+
 /// How many codes have each length, from counts in ascending order (two queues: Van Leeuwen 1976).
-fn numbers_of_lengths(symbols: &[(u32, usize)]) -> Vec<usize> {
+fn numbers_of_lengths(symbols: &[u64]) -> Vec<usize> {
     let leaves = symbols.len();
-    let mut weights: Vec<u64> = symbols.iter().map(|&(count, _)| count.into()).collect();
+    let mut weights = Vec::with_capacity(2 * leaves);
+    weights.extend(symbols.iter().map(|entry| entry >> SYMBOL_BITS));
     let mut parents = vec![0; 2 * leaves - 1];
     let (mut leaf, mut inner) = (0, leaves);
     for node in leaves..2 * leaves - 1 {

@@ -20,8 +20,9 @@
 //!
 //! This crate depends on no other of the workspace. It reads nothing: the `png` crate does.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod arch;
 mod bits;
 mod deflate;
 mod encoder;
