@@ -27,6 +27,6 @@ pub use driver::{Damage, Driver, OpenOptions, Probe};
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::{Level, Mpp, Origin, Plane, Point, Pyramid, Rect, Region, Size};
 pub use limits::Limits;
-pub use pixels::{Channels, Fill, Image, PixelFormat, PixelsMut, SampleType};
+pub use pixels::{Channels, Fill, Image, PixelFormat, PixelsMut, Run, Runs, SampleType};
 pub use slide::Slide;
 pub use source::{EncodedTiles, Properties, RegionRead, SlideInfo, SlideSource, TileLayout};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::geometry::{Mpp, Plane, Pyramid, Region, Size};
-use crate::pixels::{Image, PixelFormat, PixelsMut};
+use crate::pixels::{Image, PixelFormat, PixelsMut, Runs};
 
 /// One open slide. Every method takes `&self` and may be called from many threads at once.
 ///
@@ -44,13 +44,12 @@ pub trait SlideSource: Send + Sync {
     }
 
     /// Reads the first channel alone of what [`read_region`](Self::read_region) reads in the slide's
-    /// own format, into `out` of one channel and that sample type: the labels of a mask.
+    /// own format, if its samples have 8 bits: the labels of a mask, as runs.
     ///
-    /// `false` if the source cannot do that at less cost than to read all channels, or if reading
-    /// fails: then `out` is unspecified, and a read of all of them says what is wrong. So it does by
-    /// default.
-    fn read_first_channel(&self, _region: &Region, _out: PixelsMut<'_>) -> bool {
-        false
+    /// `None` if the source cannot do that at less cost than to read all pixels, or if reading
+    /// fails: a read of all of them says what is wrong. So it does by default.
+    fn read_first_channel(&self, _region: &Region) -> Option<Runs> {
+        None
     }
 
     /// Reads an associated image whole, in the format it is stored in.

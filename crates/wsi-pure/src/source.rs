@@ -7,7 +7,7 @@ use wsi_core::pixels::FromPremultiplied;
 use wsi_core::source::{AssociatedImage, TileIndex};
 use wsi_core::{
     Channels, Damage, EncodedTiles, Error, Fill, Image, PixelFormat, PixelsMut, Plane, Point,
-    Properties, Pyramid, Rect, Region, RegionRead, Result, SampleType, Size, SlideInfo,
+    Properties, Pyramid, Rect, Region, RegionRead, Result, Runs, SampleType, Size, SlideInfo,
     SlideSource, TileLayout,
 };
 
@@ -307,15 +307,15 @@ impl SlideSource for TiffSlide {
         .collect()
     }
 
-    fn read_first_channel(&self, region: &Region, out: PixelsMut<'_>) -> bool {
-        let read = || {
-            let plain = self.plain(region, self.info.pixel_format)?;
-            let reader = self.reader(region.level, region.plane).ok()?;
-            let fill = region.fill.pixel(self.info.pixel_format);
-            let fill = Fill::Color([fill.first().copied()?; 4]);
-            reader.read_first_samples(plain.origin, out, fill)
+    fn read_first_channel(&self, region: &Region) -> Option<Runs> {
+        let plain = self.plain(region, self.info.pixel_format)?;
+        let reader = self.reader(region.level, region.plane).ok()?;
+        let fill = region.fill.pixel(self.info.pixel_format);
+        let wanted = Rect {
+            origin: plain.origin,
+            size: region.size,
         };
-        read().is_some()
+        reader.read_first_samples(wanted, fill.first().copied()?)
     }
 
     fn read_associated(&self, name: &str) -> Result<Image> {

@@ -86,8 +86,8 @@ impl TileLabels<'_> {
                     let in_rows: u64 = rows.map(|row| foreground.count(row, self.labels)).sum();
                     let runs = cell.runs_in(self.part).flatten();
                     let in_runs: u64 = runs
-                        .filter(|&(_, _, label)| foreground.contains(label.into()))
-                        .map(|(start, end, _)| u64::from(end - start))
+                        .filter(|run| foreground.contains(run.sample.into()))
+                        .map(|run| u64::from(run.end - run.start))
                         .sum();
                     in_rows + in_runs
                 }

@@ -11,11 +11,13 @@
 mod alpha;
 mod format;
 mod image;
+mod runs;
 mod view;
 
 pub use alpha::{FromPremultiplied, over, straight};
 pub use format::{Channels, PixelFormat, SampleType};
 pub use image::{Image, Sample};
+pub use runs::{Run, Runs};
 pub use view::PixelsMut;
 
 /// What a read puts where the slide has no pixels: outside of the level, or in a tile that the

@@ -7,7 +7,7 @@ use crate::driver::{Driver, OpenOptions, Probe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::geometry::{Pyramid, Region, Size};
 use crate::limits::Limits;
-use crate::pixels::{Channels, Image, PixelFormat, PixelsMut};
+use crate::pixels::{Image, PixelFormat, PixelsMut, Runs};
 use crate::source::{EncodedTiles, Properties, RegionRead, SlideInfo, SlideSource};
 
 mod thumbnail;
@@ -255,27 +255,19 @@ impl Slide {
         results.into_iter().zip(levels).map(at).collect()
     }
 
-    /// Reads the first channel alone of what [`read_region`](Self::read_region) reads, as the labels
-    /// of a mask that is stored in colour, if the backend can do that at less cost than to read all
-    /// channels. If it says `false`, `out` is unspecified, and reading all of them is the way.
+    /// Reads the first channel alone of what [`read_region`](Self::read_region) reads, as the labels of
+    /// a mask that is stored in gray or colour of 8 bits, if the backend can do that at less cost than
+    /// to read all pixels. If it says `None`, reading them is the way.
     ///
     /// # Errors
-    /// `InvalidArgument` if the level or plane does not exist, or `out` is not of the region's size,
-    /// one channel and the sample type of the slide.
-    pub fn read_first_channel(&self, region: &Region, out: PixelsMut<'_>) -> Result<bool> {
-        let wanted = PixelFormat::new(Channels::Gray, self.info().pixel_format.sample);
-        self.check(region, &out)
-            .and_then(|()| match out.format() == wanted {
-                true => Ok(self.source.read_first_channel(region, out)),
-                false => Err(Error::invalid(format!(
-                    "the first channel as {}, not {wanted}",
-                    out.format()
-                ))),
-            })
+    /// `InvalidArgument` if the level or plane does not exist.
+    pub fn read_first_channel(&self, region: &Region) -> Result<Option<Runs>> {
+        self.check_place(region)
+            .map(|()| self.source.read_first_channel(region))
             .map_err(|error| error.at_level(region.level).at_path(&self.path))
     }
 
-    fn check(&self, region: &Region, out: &PixelsMut<'_>) -> Result<()> {
+    fn check_place(&self, region: &Region) -> Result<()> {
         let info = self.info();
         info.pyramid.level(region.level)?;
         if region.plane.0 >= info.planes {
@@ -284,6 +276,11 @@ impl Slide {
                 region.plane.0, info.planes
             )));
         }
+        Ok(())
+    }
+
+    fn check(&self, region: &Region, out: &PixelsMut<'_>) -> Result<()> {
+        self.check_place(region)?;
         if out.size() != region.size {
             return Err(Error::invalid(format!(
                 "a region of {} into a picture of {}",

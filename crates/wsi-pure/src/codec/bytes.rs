@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-use wsi_core::{Error, Result, Size};
+use wsi_core::{Error, Result, Runs, Size};
 
 use super::{ccitt, deflate, ends_early, lzw, packbits};
 use crate::tiff::{Storage, compression};
@@ -93,17 +93,21 @@ impl Compression {
 }
 
 impl Compression {
-    /// Fills `out` with the first byte of every `step` of what is stored, if that costs less than to
-    /// decompress it. `None` otherwise: what `out` then holds is unspecified.
-    pub(super) fn decompress_every(
+    /// Whether [`runs_of_every`](Self::runs_of_every) may give any.
+    pub(super) const fn gives_runs(self) -> bool {
+        matches!(self, Self::Lzw)
+    }
+
+    /// The first byte of every `step` of what is stored, if that costs less than to decompress it.
+    pub(super) fn runs_of_every(
         self,
         stored: &[u8],
         step: usize,
-        out: &mut [u8],
+        chunk: Size,
         states: &mut States,
-    ) -> Option<()> {
+    ) -> Option<Runs> {
         match self {
-            Self::Lzw => lzw::channel::decode(stored, step, out, &mut states.lzw_channel),
+            Self::Lzw => lzw::channel::decode(stored, step, chunk, &mut states.lzw_channel),
             _ => None,
         }
     }

@@ -20,7 +20,9 @@ mod unpack;
 mod webp;
 mod ycbcr;
 
-use wsi_core::{Channels, Damage, Error, PixelFormat, PixelsMut, Rect, Result, SampleType, Size};
+use wsi_core::{
+    Channels, Damage, Error, PixelFormat, PixelsMut, Rect, Result, Runs, SampleType, Size,
+};
 
 use crate::tiff::{Storage, compression};
 use bytes::Compression;
@@ -141,19 +143,29 @@ impl ChunkCodec {
         self.decode_pixels(stored, chunk, crop, out, scratch)
     }
 
-    /// Fills `out` with the first sample of every pixel of a chunk, if these are bytes that can be had
-    /// at less cost than all of them. `None` otherwise: what `out` then holds is unspecified.
+    /// Whether [`first_samples`](Self::first_samples) may give any.
+    pub(crate) fn gives_first_samples(&self) -> bool {
+        let is_plain = self.format.sample == SampleType::U8 && !self.planar && !self.reversed_bits;
+        match &self.method {
+            Method::Rows(compression, samples) => {
+                is_plain && samples.are_as_stored() && compression.gives_runs()
+            }
+            _ => false,
+        }
+    }
+
+    /// The first sample of every pixel of a chunk, if these are bytes that can be had at less cost than
+    /// all pixels.
     pub(crate) fn first_samples(
         &self,
         stored: &[u8],
-        out: &mut [u8],
+        chunk: Size,
         scratch: &mut Scratch,
-    ) -> Option<()> {
-        let is_plain = self.format.sample == SampleType::U8 && !self.planar && !self.reversed_bits;
+    ) -> Option<Runs> {
         match &self.method {
-            Method::Rows(compression, samples) if is_plain && samples.are_as_stored() => {
+            Method::Rows(compression, _) if self.gives_first_samples() => {
                 let step = self.format.bytes_per_pixel();
-                compression.decompress_every(stored, step, out, &mut scratch.states)
+                compression.runs_of_every(stored, step, chunk, &mut scratch.states)
             }
             _ => None,
         }

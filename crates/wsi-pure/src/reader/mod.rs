@@ -5,13 +5,14 @@
 
 mod borrow;
 mod cells;
+mod channel;
 mod work;
 
 use std::sync::Arc;
 
 use wsi_core::{
-    Channels, Damage, Error, Fill, Image, Limits, PixelFormat, PixelsMut, Point, Rect, Result,
-    SampleType, Size, TileLayout,
+    Damage, Error, Fill, Image, Limits, PixelFormat, PixelsMut, Point, Rect, Result, Size,
+    TileLayout,
 };
 
 use crate::cache::TileCache;
@@ -148,34 +149,6 @@ impl PageReader {
         let conversion = Conversion::premultiplied(self.page.storage())?;
         let fill = Fill::Color([0; 4]);
         self.read_converted(vec![(origin, out)], fill, Some(&conversion), true)
-    }
-
-    /// Reads the first sample of every pixel of a rectangle, if these are bytes that can be had at less
-    /// cost than all of them. `None` otherwise: what `out` then holds is unspecified.
-    pub(crate) fn read_first_samples(
-        &self,
-        origin: Point,
-        mut out: PixelsMut<'_>,
-        fill: Fill,
-    ) -> Option<()> {
-        let gray = PixelFormat::new(Channels::Gray, SampleType::U8);
-        if out.format() != gray || self.page.storage().compression != compression::LZW {
-            return None;
-        }
-        let size = out.size();
-        let inside = Rect { origin, size }.intersection(Rect::new((0, 0), self.size()))?;
-        let target = Rect::new(
-            (inside.origin.x - origin.x, inside.origin.y - origin.y),
-            inside.size,
-        );
-        out.fill_outside(Some(target), fill);
-        let job = Job {
-            reader: self,
-            conversion: None,
-            fill,
-            premultiplied: false,
-        };
-        job.read_first_samples(cells::cut(&self.page, inside, out.part_mut(target)))
     }
 
     fn read_converted(

@@ -60,6 +60,17 @@ struct Slot {
     native: Vec<u8>,
 }
 
+/// Lends this thread's memory for a stored chunk, and for its codec.
+pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>, &mut codec::Scratch) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let Scratch { slots, codec } = scratch;
+        if slots.is_empty() {
+            slots.push(Slot::default());
+        }
+        work(&mut slots[0].stored, codec)
+    })
+}
+
 /// What all cells of a read share.
 pub(super) struct Job<'a> {
     pub(super) reader: &'a PageReader,
@@ -452,48 +463,6 @@ impl Job<'_> {
                 Some(conversion) => conversion.convert_row(row, cell.out.row_mut(y)),
             }
         }
-    }
-
-    /// Reads the first sample of every pixel of the cells, if all their chunks allow that at less cost
-    /// than to decode them. `None` otherwise: what they then hold is unspecified.
-    pub(super) fn read_first_samples(&self, cells: Vec<Cell<'_>>) -> Option<()> {
-        cells.into_iter().try_for_each(|cell| {
-            SCRATCH.with_borrow_mut(|scratch| self.first_samples(cell, scratch))
-        })
-    }
-
-    fn first_samples(&self, mut cell: Cell<'_>, scratch: &mut Scratch) -> Option<()> {
-        let Place { column, row, crop } = cell.place;
-        let reader = self.reader;
-        if reader.is_borrowed(column, row).ok()? {
-            return None;
-        }
-        if scratch.slots.is_empty() {
-            scratch.slots.push(Slot::default());
-        }
-        let Slot { stored, native } = scratch.slots.first_mut()?;
-        if !reader.read_stored(column, row, 0, stored).ok()? {
-            cell.out.fill(self.fill);
-            return Some(());
-        }
-        let chunk = reader.page.stored_size(column, row);
-        reader.check_expansion(chunk, stored.len()).ok()?;
-        if crop.size == chunk
-            && let Some(out) = cell.out.packed_mut()
-        {
-            return reader.codec.first_samples(stored, out, &mut scratch.codec);
-        }
-        native.resize(usize::try_from(chunk.area()).ok()?, 0);
-        reader
-            .codec
-            .first_samples(stored, native, &mut scratch.codec)?;
-        let whole = Rect::new((0, 0), chunk);
-        Job {
-            conversion: None,
-            ..*self
-        }
-        .copy(native, whole, 1, cell);
-        Some(())
     }
 
     fn key(&self, place: Place) -> TileKey {

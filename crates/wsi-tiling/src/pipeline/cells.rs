@@ -3,9 +3,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use wsi_core::{Level, Point, Rect, Size};
+use wsi_core::{Level, Point, Rect, Run, Runs, Size};
 
-use super::runs::LabelRuns;
 use crate::arch::pages;
 
 /// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
@@ -88,7 +87,7 @@ pub(crate) enum CellPixels<'m> {
     /// Rows without gaps.
     Rows(Buffer<'m>),
     /// The same, of pixels that are a label of one byte each.
-    Runs(LabelRuns),
+    Runs(Runs),
 }
 
 impl Cell<'_> {
@@ -126,9 +125,9 @@ impl Cell<'_> {
             CellPixels::Runs(_) => {
                 for row in self.runs_in(part) {
                     let mut out = &mut out[to..to + length];
-                    for (start, end, label) in row {
+                    for Run { start, end, sample } in row {
                         let (run, rest) = out.split_at_mut((end - start) as usize);
-                        run.fill(label);
+                        run.fill(sample);
                         out = rest;
                     }
                     to += out_stride;
@@ -139,10 +138,7 @@ impl Cell<'_> {
 
     /// The runs of each row of what lies in `rect`, with columns of the cell; of a cell that is not
     /// stored so, none.
-    pub(crate) fn runs_in(
-        &self,
-        rect: Rect,
-    ) -> impl Iterator<Item = impl Iterator<Item = (u32, u32, u8)>> {
+    pub(crate) fn runs_in(&self, rect: Rect) -> impl Iterator<Item = impl Iterator<Item = Run>> {
         let runs = match &self.pixels {
             CellPixels::Runs(runs) => self.rect.intersection(rect).map(|part| (runs, part)),
             CellPixels::Uniform(_) | CellPixels::Rows(_) => None,
@@ -151,7 +147,7 @@ impl Cell<'_> {
             let left = u32::try_from(part.origin.x - self.rect.origin.x).unwrap_or(0);
             let top = usize::try_from(part.origin.y - self.rect.origin.y).unwrap_or(0);
             let rows = top..top + part.size.height as usize;
-            rows.map(move |row| runs.within(row, left, left + part.size.width))
+            rows.map(move |row| runs.within(row, left..left + part.size.width))
         })
     }
 

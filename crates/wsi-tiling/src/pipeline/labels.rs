@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use wsi_core::{Channels, Fill, PixelFormat, PixelsMut, Rect, Region, Result};
+use wsi_core::{Fill, PixelsMut, Rect, Region, Result};
 
 use super::cells::{Buffer, Cell, CellGrid, CellIndex, CellPixels, Shelf};
 use super::repeats::Repeats;
-use super::runs::LabelRuns;
-use super::{Clock, pixels_of};
+use super::{Clock, pixels_of, runs};
 use crate::arch;
-use crate::mask::Mask;
+use crate::mask::{LabelType, Mask};
 
 /// Reads cells of one level of a mask.
 pub(super) struct LabelReader<'a> {
@@ -80,17 +79,14 @@ impl<'a> LabelReader<'a> {
         let region = Region::at_level(self.level, rect.origin, rect.size);
         let region = region.with_fill(Fill::Color([0; 4]));
         let pixel = format.bytes_per_pixel();
-        if pixel > width {
-            let mut labels = self.labels.take(area * width);
-            let one = PixelFormat::new(Channels::Gray, format.sample);
-            let out = PixelsMut::packed(labels.as_mut_slice(), rect.size, one)?;
-            if mask.slide().read_first_channel(&region, out)? {
-                let pixels = match uniform(labels.as_slice(), width, width) {
-                    Some(value) => CellPixels::Uniform(value),
-                    None => packed(labels, rect, width),
-                };
-                return Ok(Cell { rect, pixels });
-            }
+        if mask.label_type() == LabelType::U8
+            && let Some(runs) = mask.slide().read_first_channel(&region)?
+        {
+            let pixels = match runs.uniform() {
+                Some(label) => CellPixels::Uniform([label, 0, 0, 0]),
+                None => CellPixels::Runs(runs),
+            };
+            return Ok(Cell { rect, pixels });
         }
         let shelf = if pixel == width {
             &self.labels
@@ -150,9 +146,9 @@ fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
         }
     }
     for (y, runs) in (cell.rect.origin.y..).zip(cell.runs_in(cell.rect)) {
-        for (first, end, label) in runs {
-            if foreground.contains(label.into()) {
-                add(y, first.into(), end.into());
+        for run in runs {
+            if foreground.contains(run.sample.into()) {
+                add(y, run.start.into(), run.end.into());
             }
         }
     }
@@ -162,7 +158,7 @@ fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
 /// Labels of which not all are alike: as runs, unless these are many.
 fn packed<'m>(labels: Buffer<'m>, rect: Rect, width: usize) -> CellPixels<'m> {
     let runs = match width {
-        1 => LabelRuns::find(labels.as_slice(), rect.size.width as usize),
+        1 => runs::find(labels.as_slice(), rect.size.width),
         _ => None,
     };
     runs.map_or(CellPixels::Rows(labels), CellPixels::Runs)

@@ -1,9 +1,11 @@
-//! The first of several interleaved bytes alone, out of LZW: a label mask's only channel of use.
+//! The first of several interleaved bytes alone, out of LZW, as runs: the labels of a mask.
 //!
 //! Pixels of a mask repeat, and so do the bytes of an LZW phrase with the period of a pixel. A
 //! phrase is kept as the runs of equal pixels that it is made of, each behind the phrase before it,
-//! so that a code costs a store for each run and not a copy of its bytes. Where pixels do not
+//! so that a code costs a look at each run and not a copy of its bytes. Where pixels do not
 //! repeat this is slower than decoding everything, and is given up.
+
+use wsi_core::{Runs, Size};
 
 use super::{CLEAR, CODES, END, FIRST_FREE, MAX_WIDTH, MIN_WIDTH, Msb, Order, is_old};
 
@@ -19,61 +21,80 @@ struct Phrase {
     /// The phrase before that run, if there is one.
     before: u16,
     first: u8,
+    /// Where in `pixel` the byte is that would go on with the run: bits before it.
+    turn: u8,
 }
 
-/// The table of codes, kept between tiles.
-pub(in crate::codec) struct Table(Box<[Phrase; CODES]>);
+/// The table of codes and a phrase's runs from its last to its first, kept between tiles.
+pub(in crate::codec) struct Table {
+    phrases: Box<[Phrase; CODES]>,
+    backwards: Vec<(u8, u32)>,
+    /// Bytes of a pixel that the single bytes are entered for.
+    step: u32,
+}
 
 impl Default for Table {
     fn default() -> Self {
         let phrases = vec![Phrase::default(); CODES].into_boxed_slice();
-        let mut phrases: Box<[Phrase; CODES]> =
-            phrases.try_into().expect("as many as were asked for");
-        // Clear and end keep a length of 0.
-        for (byte, phrase) in (0_u8..=255).zip(phrases.iter_mut().take(CLEAR)) {
-            *phrase = Phrase {
-                length: 1,
-                run: 1,
-                pixel: byte.into(),
-                before: NONE,
-                first: byte,
-            };
+        Self {
+            phrases: phrases.try_into().expect("as many as were asked for"),
+            backwards: Vec::new(),
+            step: 0,
         }
-        Self(phrases)
     }
 }
 
-/// Fills `out` with the first byte of every `step`, of a stream of `out.len() * step` bytes.
-/// `None` if that does not pay or the stream is damaged: what `out` then holds is unspecified.
+impl Table {
+    /// Enters the single bytes. Clear and end keep a length of 0.
+    fn prepare<const STEP: u32>(&mut self) {
+        if self.step == STEP {
+            return;
+        }
+        self.step = STEP;
+        for (byte, phrase) in (0_u8..=255).zip(self.phrases.iter_mut().take(CLEAR)) {
+            *phrase = Phrase::run_of::<STEP>(byte, byte, 1, NONE);
+        }
+    }
+}
+
+/// The first byte of every `step` of a stream, in rows of `size`. `None` if that does not pay or the
+/// stream is damaged.
 pub(in crate::codec) fn decode(
     stored: &[u8],
     step: usize,
-    out: &mut [u8],
+    size: Size,
     table: &mut Table,
-) -> Option<()> {
-    if is_old(stored) {
+) -> Option<Runs> {
+    if is_old(stored) || size.is_empty() {
         return None;
     }
     match step {
-        2 => decode_every::<2>(stored, out, table),
-        3 => decode_every::<3>(stored, out, table),
-        4 => decode_every::<4>(stored, out, table),
+        1 => decode_every::<1>(stored, size, table),
+        2 => decode_every::<2>(stored, size, table),
+        3 => decode_every::<3>(stored, size, table),
+        4 => decode_every::<4>(stored, size, table),
         _ => None,
     }
 }
 
-fn decode_every<const STEP: usize>(stored: &[u8], out: &mut [u8], table: &mut Table) -> Option<()> {
-    let phrases = &mut *table.0;
-    let wanted = out.len().checked_mul(STEP)?;
-    u32::try_from(wanted).ok()?;
+fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -> Option<Runs> {
+    table.prepare::<STEP>();
+    let Table {
+        phrases, backwards, ..
+    } = table;
+    // With this, and a phrase more, all numbers of bytes stay below 2^32.
+    let wanted = size.area().checked_mul(u64::from(STEP))?;
+    let wanted = u32::try_from(wanted)
+        .ok()
+        .filter(|&bytes| bytes < 1 << 31)?;
+    let mut out = Out::new(size, wanted / STEP, stored.len());
     let mut rest = stored;
     let (mut bits, mut count) = (0_u64, 0_u32);
-    let mut written = 0_usize;
+    let mut written = 0_u32;
     let mut width = MIN_WIDTH;
     let mut next = FIRST_FREE;
-    let mut stores = 0_usize;
-    // The code before: none after a clear.
-    let mut previous = CLEAR;
+    // The code before, none after a clear, and what it stands for.
+    let (mut previous, mut before) = (CLEAR, Phrase::default());
 
     while written < wanted {
         if count < width {
@@ -88,7 +109,7 @@ fn decode_every<const STEP: usize>(stored: &[u8], out: &mut [u8], table: &mut Ta
         count -= width;
         if code == CLEAR {
             (width, next, previous) = (MIN_WIDTH, FIRST_FREE, CLEAR);
-            if stores.saturating_mul(WORTH) > written.saturating_add(4096) {
+            if !out.pays() {
                 return None;
             }
             continue;
@@ -96,90 +117,145 @@ fn decode_every<const STEP: usize>(stored: &[u8], out: &mut [u8], table: &mut Ta
         if code == END || code > next || (code == next && previous == CLEAR) {
             return None;
         }
+        let mut phrase = phrases[code & (CODES - 1)];
         if previous != CLEAR && next < CODES {
-            let before = phrases[previous & (CODES - 1)];
-            let byte = match code == next {
-                true => before.first,
-                false => phrases[code & (CODES - 1)].first,
-            };
-            phrases[next] = before.followed_by::<STEP>(byte, previous);
+            let is_new = code == next;
+            let byte = if is_new { before.first } else { phrase.first };
+            let new = before.followed_by::<STEP>(byte, previous);
+            phrases[next] = new;
+            if is_new {
+                phrase = new;
+            }
             next += 1;
             if next + Msb::EARLY >= 1 << width && width < MAX_WIDTH {
                 width += 1;
             }
-        } else if code == next {
-            return None;
         }
-        let phrase = phrases[code & (CODES - 1)];
-        stores += emit::<STEP>(out, written, phrase, phrases);
-        written += phrase.length as usize;
-        previous = code;
+        let start = written;
+        written = written.wrapping_add(phrase.length);
+        if phrase.before == NONE {
+            out.add(phrase.label::<STEP>(start), written.div_ceil(STEP));
+        } else {
+            let (mut end, mut part) = (written, phrase);
+            loop {
+                let start = end.wrapping_sub(part.run);
+                backwards.push((part.label::<STEP>(start), end.div_ceil(STEP)));
+                if part.before == NONE {
+                    break;
+                }
+                end = start;
+                part = phrases[usize::from(part.before) & (CODES - 1)];
+            }
+            for (label, end) in backwards.drain(..).rev() {
+                out.add(label, end);
+            }
+        }
+        (previous, before) = (code, phrase);
     }
-    Some(())
+    out.end()
 }
 
 impl Phrase {
+    /// One run that a byte begins, behind the phrase of code `before`.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a small step")]
+    const fn run_of<const STEP: u32>(byte: u8, first: u8, length: u32, before: u16) -> Self {
+        Self {
+            length,
+            run: 1,
+            pixel: byte as u32,
+            before,
+            first,
+            turn: 8 % (8 * STEP as u8),
+        }
+    }
+
     /// This phrase, whose code is `code`, and one more byte.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a byte, a code of 12 bits, a small step")]
-    fn followed_by<const STEP: usize>(mut self, byte: u8, code: usize) -> Self {
-        let at = 8 * (self.run % STEP as u32);
-        let goes_on = self.run >= STEP as u32 && (self.pixel >> at) as u8 == byte;
-        if goes_on || self.run < STEP as u32 {
-            self.pixel |= u32::from(byte) << at;
-            self.run += 1;
-        } else {
-            self.before = code as u16;
-            self.run = 1;
-            self.pixel = byte.into();
+    fn followed_by<const STEP: u32>(mut self, byte: u8, code: usize) -> Self {
+        let is_short = self.run < STEP;
+        if !is_short && (self.pixel >> self.turn) as u8 != byte {
+            let length = self.length.wrapping_add(1);
+            return Self::run_of::<STEP>(byte, self.first, length, code as u16);
         }
-        self.length += 1;
+        self.pixel |= u32::from(byte) << self.turn;
+        self.run = self.run.wrapping_add(1);
+        self.turn = match self.turn + 8 {
+            turn if turn == 8 * STEP as u8 => 0,
+            turn => turn,
+        };
+        self.length = self.length.wrapping_add(1);
         self
     }
-}
 
-/// Writes what a phrase at byte `at` of the stream has of the first bytes, from its last run to its
-/// first; says how many runs there are.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "a byte")]
-fn emit<const STEP: usize>(
-    out: &mut [u8],
-    at: usize,
-    mut phrase: Phrase,
-    phrases: &[Phrase; CODES],
-) -> usize {
-    let mut end = at + phrase.length as usize;
-    let mut runs = 1;
-    loop {
-        let start = end.saturating_sub(phrase.run as usize);
-        let (from, to) = (start.div_ceil(STEP), end.div_ceil(STEP).min(out.len()));
-        if let Some(out) = out.get_mut(from..to)
-            && !out.is_empty()
-        {
-            fill(
-                out,
-                (phrase.pixel >> (8 * ((from * STEP - start) % STEP))) as u8,
-            );
-        }
-        if phrase.before == NONE {
-            return runs;
-        }
-        runs += 1;
-        end = start;
-        phrase = phrases[usize::from(phrase.before) & (CODES - 1)];
+    /// What the last run, which starts at byte `start` of the stream, has at the first pixel that
+    /// begins in it.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a byte")]
+    const fn label<const STEP: u32>(self, start: u32) -> u8 {
+        let to_pixel = start.div_ceil(STEP).wrapping_mul(STEP).wrapping_sub(start);
+        (self.pixel >> (8 * (to_pixel & 3))) as u8
     }
 }
 
-#[inline(always)]
-fn fill(out: &mut [u8], value: u8) {
-    match out.len() {
-        0..=4 => out.iter_mut().for_each(|out| *out = value),
-        _ => out.fill(value),
+/// Where runs go.
+struct Out {
+    runs: Runs,
+    /// Pixels in `runs`, and the number of all.
+    done: u32,
+    all: u32,
+    /// The run that is being made: from `done` on.
+    label: u8,
+    end: u32,
+}
+
+impl Out {
+    fn new(size: Size, all: u32, stored: usize) -> Self {
+        let mut runs = Runs::new(size.width);
+        // Most codes of a mask go on with the run before.
+        runs.reserve(stored / 4);
+        Self {
+            runs,
+            done: 0,
+            all,
+            label: 0,
+            end: 0,
+        }
+    }
+
+    /// Pixels up to `end` are `label`; none if they are there already.
+    #[inline(always)]
+    fn add(&mut self, label: u8, end: u32) {
+        if end > self.end {
+            if label != self.label {
+                self.flush();
+                self.label = label;
+            }
+            self.end = end;
+        }
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) {
+        let end = self.end.min(self.all);
+        self.runs.push(self.label, u64::from(end - self.done));
+        self.done = end;
+    }
+
+    /// Whether runs take less memory, and were less work, than pixels.
+    fn pays(&self) -> bool {
+        self.runs.len().saturating_mul(WORTH) <= self.end as usize + 4096
+    }
+
+    fn end(mut self) -> Option<Runs> {
+        self.flush();
+        self.pays().then_some(self.runs)
     }
 }
 
 /// No code.
 const NONE: u16 = u16::MAX;
 
-/// Bytes of the stream that a store has to save to be worth it.
-const WORTH: usize = 20;
+/// Pixels that a run has to hold on the average to be worth it.
+const WORTH: usize = 8;
