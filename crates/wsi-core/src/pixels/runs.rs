@@ -57,8 +57,9 @@ impl Runs {
         }
     }
 
-    /// Takes memory for so many more runs at once.
-    pub fn reserve(&mut self, runs: usize) {
+    /// Takes memory for so many more rows and runs at once.
+    pub fn reserve(&mut self, rows: usize, runs: usize) {
+        self.starts.reserve(rows);
         self.runs.reserve(runs);
     }
 

@@ -50,8 +50,7 @@ pub(crate) fn zeroed(bytes: usize) -> Vec<u8> {
     memory
 }
 
-/// Room for `bytes` or a few more, none of them written yet. Who writes the first of them should
-/// [`gather`] them before.
+/// Room for `bytes` or a few more, none of them written yet. Before they are, [`gather`] is worth it.
 pub(crate) fn with_capacity(bytes: usize) -> BytesMut {
     let mut memory = BytesMut::with_capacity(whole(bytes));
     let spare = memory.spare_capacity_mut();

@@ -8,7 +8,6 @@ use wsi_core::{Error, Result};
 use super::png::not_begun;
 use super::stack::Stack;
 use super::{Tile, TileSink};
-use crate::arch::pages;
 use crate::job::Plan;
 use crate::mask::LabelType;
 use crate::select::{FailedTile, TileRecord};
@@ -146,10 +145,6 @@ impl TileSink for MemorySink {
             (stacks.images.take(index), stacks.labels.take(index))
         };
         // Without the lock: first touches of memory take longest.
-        if index == 0 {
-            pages::gather(&mut image);
-            pages::gather(&mut labels);
-        }
         image.extend_from_slice(tile.image);
         labels.extend_from_slice(tile.labels);
         let mut stacks = lock();

@@ -36,6 +36,9 @@ impl Stack {
 
     /// Lends the empty memory of a tile.
     pub(super) fn take(&mut self, index: usize) -> BytesMut {
+        if self.pieces.is_empty() {
+            pages::gather(&mut self.rest);
+        }
         while self.pieces.len() <= index {
             if self.rest.capacity() < self.tile {
                 let cut = self.pieces.len();

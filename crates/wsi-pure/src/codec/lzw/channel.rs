@@ -213,8 +213,8 @@ struct Out {
 impl Out {
     fn new(size: Size, all: u32, stored: usize) -> Self {
         let mut runs = Runs::new(size.width);
-        // Most codes of a mask go on with the run before.
-        runs.reserve(stored / 4);
+        // Two of three codes of a mask go on with the run before, as a rule.
+        runs.reserve(size.height as usize, stored / 3);
         Self {
             runs,
             done: 0,
