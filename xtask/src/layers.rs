@@ -13,13 +13,14 @@ use crate::workspace;
 
 /// Each crate below the facade, and the crates of ours that it may depend on.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("wsi-core", &[]),
+    ("wsi-pages", &[]),
+    ("wsi-core", &["wsi-pages"]),
     ("wsi-jpeg", &[]),
     ("wsi-png", &[]),
-    ("wsi-pure", &["wsi-core", "wsi-jpeg"]),
+    ("wsi-pure", &["wsi-core", "wsi-jpeg", "wsi-pages"]),
     ("wsi-openslide", &["wsi-core"]),
     ("wsi-cuda", &["wsi-core", "wsi-jpeg"]),
-    ("wsi-tiling", &["wsi-core", "wsi-png"]),
+    ("wsi-tiling", &["wsi-core", "wsi-pages", "wsi-png"]),
 ];
 /// The crates that may depend on any other: the facade, with its examples and tests, and this tool.
 const ABOVE_ALL: &[&str] = &["wsi", "xtask"];

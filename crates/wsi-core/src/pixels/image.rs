@@ -28,7 +28,7 @@ impl Image {
         Ok(Self {
             size,
             format,
-            data: vec![0; bytes],
+            data: wsi_pages::zeroed(bytes),
         })
     }
 

@@ -306,7 +306,7 @@ fn decode_rows(
             .get(..total)
             .ok_or_else(|| ends_early("uncompressed", stored.len(), total))?,
         _ => {
-            scratch.packed.resize(total, 0);
+            wsi_pages::make_room(&mut scratch.packed, total);
             compression.decompress(stored, &mut scratch.packed, chunk, &mut scratch.states)?;
             &scratch.packed
         }

@@ -378,7 +378,7 @@ impl Job<'_> {
             Some(cell) => cell.out,
             None => {
                 let row_bytes = size.width as usize * format.bytes_per_pixel();
-                native.resize(row_bytes * size.height as usize, 0);
+                wsi_pages::make_room(native, row_bytes * size.height as usize);
                 PixelsMut::packed(native, size, format)?
             }
         };

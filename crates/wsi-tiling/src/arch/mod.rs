@@ -1,14 +1,13 @@
-//! What depends on the machine: loops for its processor, pages of its system.
+//! What depends on the machine: loops for its processor.
 //!
 //! Each loop is a scalar one in [`loops`], written so that compilers make vectors of it, compiled once
 //! for every processor and again for those with wide vectors. The versions differ in the
 //! instructions that the compiler may use and in nothing else, so each is the other's twin. This is
 //! the one place of the crate with `unsafe`.
 
-#![allow(unsafe_code, reason = "calls that need a processor's features, advice on memory")]
+#![allow(unsafe_code, reason = "calls that need a processor's features")]
 
 mod loops;
-pub(crate) mod pages;
 
 /// Defines a function that runs a loop of [`loops`] with the widest vectors of this machine.
 macro_rules! widest {

@@ -21,7 +21,6 @@ use wsi_core::{Error, ErrorKind, Result, Size};
 
 use super::output::Normalizer;
 use super::{PatchReader, Patches};
-use crate::arch::pages;
 
 /// Patches that were read together.
 #[derive(Clone, Debug)]
@@ -245,7 +244,7 @@ impl Work {
                 _ => None,
             },
         };
-        let mut memory = spare.unwrap_or_else(|| pages::zeroed(bytes));
+        let mut memory = spare.unwrap_or_else(|| wsi_pages::zeroed(bytes));
         memory.resize(bytes, 0);
         // Nobody shares it, so it is not copied.
         BytesMut::from(Bytes::from(memory))

@@ -5,8 +5,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use wsi_core::{Level, Point, Rect, Run, Runs, Size};
 
-use crate::arch::pages;
-
 /// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CellGrid {
@@ -210,7 +208,7 @@ impl<'m> Shelf<'m> {
         let mut memory = match next {
             Some(Memory::Lent(piece)) if piece.len() < bytes => Memory::Owned(Vec::new()),
             Some(memory) => memory,
-            None => Memory::Owned(pages::zeroed(bytes)),
+            None => Memory::Owned(wsi_pages::zeroed(bytes)),
         };
         if let Memory::Owned(memory) = &mut memory {
             memory.resize(bytes, 0);

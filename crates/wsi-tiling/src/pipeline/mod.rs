@@ -28,8 +28,8 @@ use wsi_core::{
     Error, Level, PixelFormat, PixelsMut, Plane, Point, Rect, Region, RegionRead, Result, Size,
     Slide,
 };
+use wsi_pages::Zeroed;
 
-use crate::arch::pages::Zeroed;
 use crate::grid::Grid;
 use crate::job::{Progress, ProgressFn};
 use crate::mask::Mask;

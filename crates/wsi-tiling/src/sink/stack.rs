@@ -2,8 +2,6 @@
 
 use bytes::BytesMut;
 
-use crate::arch::pages;
-
 /// Tiles of one size, by their numbers.
 ///
 /// Memory is set aside for all tiles that may come, and cut into pieces of one tile each; a piece is
@@ -37,7 +35,7 @@ impl Stack {
     /// Lends the empty memory of a tile.
     pub(super) fn take(&mut self, index: usize) -> BytesMut {
         if self.pieces.is_empty() {
-            pages::gather(&mut self.rest);
+            wsi_pages::gather(&mut self.rest);
         }
         while self.pieces.len() <= index {
             if self.rest.capacity() < self.tile {
@@ -84,7 +82,7 @@ fn room(tile: usize, count: usize) -> BytesMut {
         let bytes = tile.saturating_mul(count);
         let four_times = bytes.saturating_mul(4);
         if count <= 1 || Vec::<u8>::new().try_reserve_exact(four_times).is_ok() {
-            return pages::with_capacity(bytes.max(tile));
+            return wsi_pages::with_capacity(bytes.max(tile));
         }
         count /= 2;
     }
