@@ -48,6 +48,9 @@ def every_job() -> list[Job]:
         memory, saved = tiling(best), tiling(best) | {"out": ""}
         jobs.append(Job(f"B-memory-{suffix}", f"tiles in memory, {how}", memory))
         jobs.append(Job(f"B-saved-{suffix}", f"tiles saved as PNG, {how}", saved))
+        if best:
+            title = f"tiles saved as PNG, {how}, but the default PNG setting"
+            jobs.append(Job("B-saved-default", title, saved | {"fast_png": False}))
     for name, title, key, size in (
         ("C", "400 random 224² patches", "random", 224),
         ("D", "a sweep of 400 256² tiles", "sweep", 256),
@@ -78,6 +81,7 @@ def tiling(best: bool) -> dict[str, Any]:
         "margin": 64,
         "threshold": 0.05,
         "best": best,
+        "fast_png": best,
         "threads": THREADS,
     }
 

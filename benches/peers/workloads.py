@@ -96,7 +96,7 @@ def tiling(peer: Any, spec: dict[str, Any]) -> tuple[float, dict[str, Tiles]]:
         labels.close()
         result[Path(image).stem] = tiles
         if spec.get("out"):
-            save(peer, tiles, Path(spec["out"]) / Path(image).stem, spec["best"], threads)
+            save(peer, tiles, Path(spec["out"]) / Path(image).stem, spec, threads)
     return time.perf_counter() - before, result
 
 
@@ -177,21 +177,21 @@ def make_plan(
     )
 
 
-def save(peer: Any, tiles: Tiles, folder: Path, fast: bool, threads: int) -> None:
+def save(peer: Any, tiles: Tiles, folder: Path, spec: dict[str, Any], threads: int) -> None:
     """A PNG a tile, a PNG a mask and a table, as the published scripts lay them out."""
     for name in ("train_images", "train_label_masks"):
         (folder / name).mkdir(parents=True)
 
-    def published_pair(index: int) -> None:
-        peer.save_png(tiles.images[index], image_path(folder, tiles.names[index]))
-        mask = np.repeat(tiles.masks[index][..., None], 3, axis=-1)  # their masks are RGB
-        peer.save_png(mask, mask_path(folder, tiles.names[index]))
+    save_png = peer.save_png_fast if spec["fast_png"] else peer.save_png
 
-    def best_pair(index: int) -> None:
-        peer.save_png_fast(tiles.images[index], image_path(folder, tiles.names[index]))
-        peer.save_png_fast(tiles.masks[index], mask_path(folder, tiles.names[index]))
+    def pair(index: int) -> None:
+        save_png(tiles.images[index], image_path(folder, tiles.names[index]))
+        mask = tiles.masks[index]
+        if not spec["best"]:
+            mask = np.repeat(mask[..., None], 3, axis=-1)  # the published masks are RGB
+        save_png(mask, mask_path(folder, tiles.names[index]))
 
-    each(threads, best_pair if fast else published_pair, range(len(tiles.names)))
+    each(threads, pair, range(len(tiles.names)))
     with (folder / "dataset.csv").open("w") as table:
         table.write("slide_id,tile_id,image,mask,occupancy\n")
         for name, share in zip(tiles.names, tiles.occupancies, strict=True):
