@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use wsi_core::pixels::FromPremultiplied;
-use wsi_core::{Error, Fill, Image, PixelsMut, Rect, Result};
+use wsi_core::{Error, Fill, Image, PixelsMut, Rect, Result, Size};
 
 use super::PageReader;
 use super::cells::{Cell, Place};
@@ -49,25 +49,21 @@ thread_local! {
 /// Memory that a thread keeps from chunk to chunk.
 #[derive(Default)]
 struct Scratch {
-    /// For each chunk of a batch.
-    slots: Vec<Slot>,
-    codec: codec::Scratch,
-}
-
-#[derive(Default)]
-struct Slot {
-    stored: Vec<u8>,
+    /// Each chunk of a batch, as stored.
+    stored: Vec<Vec<u8>>,
+    /// What of them is decoded and not yet where it is wanted, one after another.
     native: Vec<u8>,
+    codec: codec::Scratch,
 }
 
 /// Lends this thread's memory for a stored chunk, and for its codec.
 pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>, &mut codec::Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(|scratch| {
-        let Scratch { slots, codec } = scratch;
-        if slots.is_empty() {
-            slots.push(Slot::default());
+        let Scratch { stored, codec, .. } = scratch;
+        if stored.is_empty() {
+            stored.push(Vec::new());
         }
-        work(&mut slots[0].stored, codec)
+        work(&mut stored[0], codec)
     })
 }
 
@@ -281,21 +277,38 @@ impl Job<'_> {
     /// Decodes what has to be decoded.
     fn decode(&self, mut tasks: Vec<Task<'_>>) -> Result<()> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let Scratch { slots, codec } = scratch;
-            if slots.len() < tasks.len() {
-                slots.resize_with(tasks.len(), Slot::default);
+            let Scratch {
+                stored,
+                native,
+                codec,
+            } = scratch;
+            if stored.len() < tasks.len() {
+                stored.resize_with(tasks.len(), Vec::new);
             }
+            // In one piece, which is large enough for large pages.
+            let lengths: Vec<usize> = tasks.iter().map(|task| self.apart(task)).collect();
+            wsi_pages::make_room(native, lengths.iter().sum());
+            let mut rest = &mut native[..];
+            let pieces = lengths.iter().map(|&length| {
+                let (piece, behind) = std::mem::take(&mut rest).split_at_mut(length);
+                rest = behind;
+                piece
+            });
+            let slots = stored.iter_mut().zip(pieces);
             match self.reader.codec.jpeg() {
                 Some(jpeg) => self.decode_together(jpeg, &mut tasks, slots, codec)?,
                 None => {
-                    for (task, slot) in tasks.iter_mut().zip(&mut *slots) {
+                    for (task, slot) in tasks.iter_mut().zip(slots) {
                         self.decode_alone(task, slot, codec)
                             .map_err(|error| at(task.place, error))?;
                     }
                 }
             }
-            for (task, slot) in tasks.into_iter().zip(slots) {
-                self.finish(task, &slot.native);
+            let mut rest = &native[..];
+            for (task, length) in tasks.into_iter().zip(lengths) {
+                let (piece, behind) = rest.split_at(length);
+                rest = behind;
+                self.finish(task, piece);
             }
             Ok(())
         })
@@ -305,27 +318,26 @@ impl Job<'_> {
     fn decode_alone(
         &self,
         task: &mut Task<'_>,
-        slot: &mut Slot,
+        (stored, native): (&mut Vec<u8>, &mut [u8]),
         codec: &mut codec::Scratch,
     ) -> Result<()> {
         let place = self.decoded(task);
-        let (mut out, _) = self.target(task, &mut slot.native)?;
-        self.reader.decode(place, &mut out, &mut slot.stored, codec)
+        let (mut out, _) = self.target(task, native)?;
+        self.reader.decode(place, &mut out, stored, codec)
     }
 
     /// Decodes JPEG chunks.
-    fn decode_together(
+    fn decode_together<'s>(
         &self,
         jpeg: &Jpeg,
         tasks: &mut [Task<'_>],
-        slots: &mut [Slot],
+        slots: impl Iterator<Item = (&'s mut Vec<u8>, &'s mut [u8])>,
         codec: &mut codec::Scratch,
     ) -> Result<()> {
         let places: Vec<_> = tasks.iter().map(|task| self.decoded(task)).collect();
         let mut parts = Vec::with_capacity(tasks.len());
-        for ((task, slot), &place) in tasks.iter_mut().zip(slots).zip(&places) {
+        for ((task, (stored, native)), &place) in tasks.iter_mut().zip(slots).zip(&places) {
             let Place { column, row, crop } = place;
-            let Slot { stored, native } = slot;
             let there = self.reader.read_stored(column, row, 0, stored);
             if !there.map_err(|error| at(place, error))? {
                 stored.clear();
@@ -355,11 +367,20 @@ impl Job<'_> {
         }
     }
 
+    /// Bytes of what is decoded for a task and cannot go where it is wanted at once.
+    fn apart(&self, task: &Task<'_>) -> usize {
+        let Size { width, height } = task.place.crop.size;
+        match (&task.goal, self.conversion, task.cells.len()) {
+            (Goal::Keep { .. }, ..) | (_, None, 1) => 0,
+            _ => width as usize * height as usize * self.reader.format().bytes_per_pixel(),
+        }
+    }
+
     /// Where a chunk is decoded to, and what is known of its rows.
     fn target<'t>(
         &self,
         task: &'t mut Task<'_>,
-        native: &'t mut Vec<u8>,
+        native: &'t mut [u8],
     ) -> Result<(PixelsMut<'t>, Option<&'t mut RowIndex>)> {
         let (format, size) = (self.reader.format(), task.place.crop.size);
         let index = match &mut task.goal {
@@ -370,17 +391,9 @@ impl Job<'_> {
             Goal::Window(index) => Some(index),
             Goal::Direct => None,
         };
-        let only = match (self.conversion, task.cells.len()) {
-            (None, 1) => task.cells.pop(),
-            _ => None,
-        };
-        let out = match only {
+        let out = match native.is_empty().then(|| task.cells.pop()).flatten() {
             Some(cell) => cell.out,
-            None => {
-                let row_bytes = size.width as usize * format.bytes_per_pixel();
-                wsi_pages::make_room(native, row_bytes * size.height as usize);
-                PixelsMut::packed(native, size, format)?
-            }
+            None => PixelsMut::packed(native, size, format)?,
         };
         Ok((out, index))
     }

@@ -163,13 +163,16 @@ impl Work {
         let (done, units) = channel();
         let mut plan = plan.into_iter().enumerate();
         let mut pending: VecDeque<Pending> = VecDeque::new();
-        // One that is nearly complete, and units enough behind it for every thread.
+        // One that is nearly complete, and units enough behind it for every thread. The next is begun
+        // when these run out, and not before: by then the memory of an earlier one may be back.
         let threads = self.pool.current_num_threads();
-        let at_once = 1 + (2 * threads * UNIT).div_ceil(self.batch_size.get());
+        let enough = 2 * threads;
+        let at_once = 1 + (enough * UNIT).div_ceil(self.batch_size.get());
         // The number of the first of them, and the units that the pool has.
         let (mut first, mut under_way) = (0, 0);
         loop {
             while pending.len() < at_once
+                && (under_way < enough || pending.is_empty())
                 && let Some((number, indices)) = plan.next()
             {
                 let (batch, units) = self.start(number, indices);
