@@ -6,7 +6,8 @@
 pub trait RowsMut {
     /// The bytes of row `y`, at least a row of pixels long; what lies beyond is left alone.
     ///
-    /// Every row is asked for at least once, top down. A row that is not there may be answered
+    /// Every row is asked for at least once, top down; a row is complete when another is asked for, or
+    /// the decode has ended. A row that is not there may be answered
     /// by an empty slice: the decode then fails with
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
     fn row_mut(&mut self, y: usize) -> &mut [u8];

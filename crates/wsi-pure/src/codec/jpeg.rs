@@ -38,12 +38,46 @@ pub(crate) struct Part<'p> {
     pub(crate) chunk: Size,
     /// What is wanted of it.
     pub(crate) crop: Rect,
-    /// As large as `crop`.
-    pub(crate) out: PixelsMut<'p>,
+    /// Where it goes.
+    pub(crate) out: Target<'p>,
     /// Whether the chunk is looked at to its end for damage, wanted or not.
     pub(crate) to_its_end: bool,
     /// What is known of its rows.
     pub(crate) index: Option<&'p mut RowIndex>,
+}
+
+/// Where the rows of a part go, in the format of the page.
+pub(crate) enum Target<'p> {
+    /// As large as the part.
+    Pixels(PixelsMut<'p>),
+    /// To whoever takes row after row, from the first on.
+    Rows(Box<dyn TakeRows + 'p>),
+}
+
+/// Takes rows of pixels while they are still in the processor's cache.
+pub(crate) trait TakeRows {
+    fn take(&mut self, y: u32, row: &[u8]);
+}
+
+impl Target<'_> {
+    fn put(&mut self, y: u32, row: &[u8]) {
+        match self {
+            Self::Pixels(out) => {
+                let out = out.row_mut(y);
+                out.copy_from_slice(&row[..out.len()]);
+            }
+            Self::Rows(rows) => rows.take(y, row),
+        }
+    }
+}
+
+impl std::fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pixels(_) => "Pixels",
+            Self::Rows(_) => "Rows",
+        })
+    }
 }
 
 /// A decoder, and memory beside its own.
@@ -170,8 +204,8 @@ impl Jpeg {
                 height,
             )
         });
-        let pixel = part.out.format().bytes_per_pixel();
-        let rows = crop.size.height as usize;
+        let pixel = self.pixel_bytes();
+        let row_bytes = crop.size.width as usize * pixel;
         let rows = if planes || decoded.size.width != crop.size.width {
             let sample = if planes {
                 pixel / self.components
@@ -181,22 +215,36 @@ impl Jpeg {
             let stride = decoded.size.width as usize * sample;
             let height = decoded.size.height as usize;
             let count = if planes { self.components } else { 1 };
-            spare.resize(stride * height * count, 0);
-            Rows::Apart {
+            // Behind them, a row that is put together.
+            spare.resize(stride * height * count + row_bytes, 0);
+            let (buffer, row) = spare.split_at_mut(stride * height * count);
+            Rows::Apart(Apart {
                 out: part.out,
-                buffer: spare,
+                rows: crop.size.height,
+                buffer,
+                row,
                 stride,
                 height,
                 sample,
+                pixel,
                 left: left - position(decoded.origin.x),
                 top: top - position(decoded.origin.y),
-            }
+            })
         } else {
-            spare.resize(crop.size.width as usize * pixel, 0);
-            Rows::InPlace {
-                out: part.out,
-                rows,
-                spare,
+            spare.resize(row_bytes, 0);
+            let (rows, row) = (crop.size.height, &mut spare[..]);
+            match part.out {
+                Target::Pixels(out) => Rows::InPlace {
+                    out,
+                    rows,
+                    spare: row,
+                },
+                Target::Rows(out) => Rows::OneByOne {
+                    out,
+                    rows,
+                    row,
+                    now: 0,
+                },
             }
         };
         Job {
@@ -209,6 +257,11 @@ impl Jpeg {
             rows,
             index: part.index,
         }
+    }
+
+    /// Bytes of a pixel of the page.
+    fn pixel_bytes(&self) -> usize {
+        self.components * if self.bits > 8 { 2 } else { 1 }
     }
 
     /// Compares the stream's header with the tags, before anything is decoded.
@@ -264,66 +317,107 @@ enum Rows<'p> {
     /// Where they are wanted; those behind the last that is wanted go to a spare one.
     InPlace {
         out: PixelsMut<'p>,
-        rows: usize,
+        rows: u32,
         spare: &'p mut [u8],
     },
-    /// To a buffer, because more columns are decoded than wanted, or planes.
-    Apart {
-        out: PixelsMut<'p>,
-        buffer: &'p mut [u8],
-        stride: usize,
-        /// Rows of a plane.
-        height: usize,
-        /// Bytes of a sample of a plane, or of a pixel where there are no planes.
-        sample: usize,
-        left: usize,
-        top: usize,
+    /// Each to one row of memory, and on when the next is asked for.
+    OneByOne {
+        out: Box<dyn TakeRows + 'p>,
+        rows: u32,
+        row: &'p mut [u8],
+        /// The row that is there.
+        now: usize,
     },
+    /// To a buffer, because more columns are decoded than wanted, or planes.
+    Apart(Apart<'p>),
+}
+
+struct Apart<'p> {
+    out: Target<'p>,
+    /// How many are wanted.
+    rows: u32,
+    buffer: &'p mut [u8],
+    /// One row of pixels.
+    row: &'p mut [u8],
+    stride: usize,
+    /// Rows of a plane.
+    height: usize,
+    /// Bytes of a sample of a plane, or of a pixel where there are no planes.
+    sample: usize,
+    pixel: usize,
+    left: usize,
+    top: usize,
 }
 
 impl RowsMut for Rows<'_> {
     fn row_mut(&mut self, y: usize) -> &mut [u8] {
         match self {
             Self::InPlace { out, rows, spare } => match u32::try_from(y) {
-                Ok(row) if y < *rows => out.row_mut(row),
+                Ok(row) if row < *rows => out.row_mut(row),
                 _ => spare,
             },
-            Self::Apart { buffer, stride, .. } => {
+            Self::OneByOne {
+                out,
+                rows,
+                row,
+                now,
+            } => {
+                if y != *now {
+                    hand_on(&mut **out, *now, *rows, row);
+                    *now = y;
+                }
+                row
+            }
+            Self::Apart(Apart { buffer, stride, .. }) => {
                 buffer.chunks_exact_mut(*stride).nth(y).unwrap_or_default()
             }
         }
     }
 }
 
+/// Hands on a row if it is one of those that are wanted.
+fn hand_on(out: &mut dyn TakeRows, y: usize, rows: u32, row: &[u8]) {
+    if let Ok(y) = u32::try_from(y)
+        && y < rows
+    {
+        out.take(y, row);
+    }
+}
+
 impl Rows<'_> {
-    /// Copies what was decoded apart to where it is wanted.
+    /// Brings to where they are wanted the rows that are not there.
     fn finish(&mut self) {
-        let Self::Apart {
-            out,
-            buffer,
-            stride,
-            height,
-            sample,
-            left,
-            top,
-        } = self
-        else {
-            return;
-        };
-        let (sample, pixel) = (*sample, out.format().bytes_per_pixel());
-        for (component, plane) in buffer.chunks_exact(*stride * *height).enumerate() {
-            for (y, row) in (0..out.size().height).zip(plane.chunks_exact(*stride).skip(*top)) {
-                let row = &row[*left * sample..];
-                let target = out.row_mut(y);
-                if sample == pixel {
-                    target.copy_from_slice(&row[..target.len()]);
-                    continue;
-                }
-                let samples = row.chunks_exact(sample);
-                for (to, from) in target.chunks_exact_mut(pixel).zip(samples) {
+        match self {
+            Self::InPlace { .. } => {}
+            Self::OneByOne {
+                out,
+                rows,
+                row,
+                now,
+            } => hand_on(&mut **out, *now, *rows, row),
+            Self::Apart(apart) => apart.finish(),
+        }
+    }
+}
+
+impl Apart<'_> {
+    fn finish(&mut self) {
+        let (sample, pixel) = (self.sample, self.pixel);
+        let length = self.row.len();
+        for (y, line) in (0..self.rows).zip(self.top..) {
+            let start = line * self.stride + self.left * sample;
+            if sample == pixel {
+                self.out.put(y, &self.buffer[start..start + length]);
+                continue;
+            }
+            let planes = self.buffer.chunks_exact(self.stride * self.height);
+            for (component, plane) in planes.enumerate() {
+                let samples = plane[start..].chunks_exact(sample);
+                for (to, from) in self.row.chunks_exact_mut(pixel).zip(samples) {
                     to[component * sample..(component + 1) * sample].copy_from_slice(from);
                 }
             }
+            self.out.put(y, self.row);
         }
     }
 }
@@ -422,7 +516,7 @@ mod tests {
             stored,
             chunk,
             crop,
-            out: out.part_mut(Rect::new((0, 0), crop.size)),
+            out: Target::Pixels(out.part_mut(Rect::new((0, 0), crop.size))),
             to_its_end: true,
             index: None,
         };

@@ -26,7 +26,7 @@ use wsi_core::{
 
 use crate::tiff::{Storage, compression};
 use bytes::Compression;
-pub(crate) use jpeg::{Jpeg, Part, RowIndex};
+pub(crate) use jpeg::{Jpeg, Part, RowIndex, TakeRows, Target};
 use samples::Samples;
 use ycbcr::Subsampled;
 
@@ -255,7 +255,7 @@ impl ChunkCodec {
                     stored,
                     chunk,
                     crop,
-                    out: out.part_mut(Rect::new((0, 0), crop.size)),
+                    out: Target::Pixels(out.part_mut(Rect::new((0, 0), crop.size))),
                     to_its_end: true,
                     index: None,
                 };

@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use wsi_core::pixels::FromPremultiplied;
-use wsi_core::{Error, Fill, Image, PixelsMut, Rect, Result, Size};
+use wsi_core::{Error, Fill, Image, PixelsMut, Rect, Result};
 
 use super::PageReader;
 use super::cells::{Cell, Place};
 use crate::cache::{Claim, Flight, Landing, TileKey};
-use crate::codec::{self, Jpeg, Part, RowIndex};
+use crate::codec::{self, Jpeg, Part, RowIndex, TakeRows, Target};
 use crate::color::Conversion;
 use crate::tiff::compression;
 
@@ -51,7 +51,7 @@ thread_local! {
 struct Scratch {
     /// Each chunk of a batch, as stored.
     stored: Vec<Vec<u8>>,
-    /// What of them is decoded and not yet where it is wanted, one after another.
+    /// What of a chunk is decoded and not yet where it is wanted.
     native: Vec<u8>,
     codec: codec::Scratch,
 }
@@ -90,6 +90,30 @@ struct Wanted<'c> {
     /// The rectangle around all of them.
     place: Place,
     cells: Vec<Cell<'c>>,
+}
+
+/// Cells that take what they want of each row of a part of their chunk.
+struct CellRows<'t, 'c> {
+    job: &'t Job<'t>,
+    /// The part, in pixels of the chunk.
+    crop: Rect,
+    cells: Vec<Cell<'c>>,
+}
+
+impl TakeRows for CellRows<'_, '_> {
+    fn take(&mut self, y: u32, row: &[u8]) {
+        let pixel = self.job.reader.format().bytes_per_pixel();
+        let y = self.crop.origin.y + i64::from(y);
+        for cell in &mut self.cells {
+            let Rect { origin, size } = cell.place.crop;
+            let line = u32::try_from(y - origin.y).unwrap_or(u32::MAX);
+            if line < size.height {
+                let start = usize::try_from(origin.x - self.crop.origin.x).unwrap_or(0) * pixel;
+                let row = &row[start..start + size.width as usize * pixel];
+                self.job.put(row, cell.out.row_mut(line));
+            }
+        }
+    }
 }
 
 /// What is decoded of a chunk.
@@ -285,30 +309,17 @@ impl Job<'_> {
             if stored.len() < tasks.len() {
                 stored.resize_with(tasks.len(), Vec::new);
             }
-            // In one piece, which is large enough for large pages.
-            let lengths: Vec<usize> = tasks.iter().map(|task| self.apart(task)).collect();
-            wsi_pages::make_room(native, lengths.iter().sum());
-            let mut rest = &mut native[..];
-            let pieces = lengths.iter().map(|&length| {
-                let (piece, behind) = std::mem::take(&mut rest).split_at_mut(length);
-                rest = behind;
-                piece
-            });
-            let slots = stored.iter_mut().zip(pieces);
-            match self.reader.codec.jpeg() {
-                Some(jpeg) => self.decode_together(jpeg, &mut tasks, slots, codec)?,
-                None => {
-                    for (task, slot) in tasks.iter_mut().zip(slots) {
-                        self.decode_alone(task, slot, codec)
-                            .map_err(|error| at(task.place, error))?;
-                    }
+            if let Some(jpeg) = self.reader.codec.jpeg() {
+                self.decode_together(jpeg, &mut tasks, stored, codec)?;
+                for task in tasks {
+                    self.finish(task, &[]);
                 }
+                return Ok(());
             }
-            let mut rest = &native[..];
-            for (task, length) in tasks.into_iter().zip(lengths) {
-                let (piece, behind) = rest.split_at(length);
-                rest = behind;
-                self.finish(task, piece);
+            for mut task in tasks {
+                self.decode_alone(&mut task, &mut stored[0], native, codec)
+                    .map_err(|error| at(task.place, error))?;
+                self.finish(task, native);
             }
             Ok(())
         })
@@ -318,32 +329,44 @@ impl Job<'_> {
     fn decode_alone(
         &self,
         task: &mut Task<'_>,
-        (stored, native): (&mut Vec<u8>, &mut [u8]),
+        stored: &mut Vec<u8>,
+        native: &mut Vec<u8>,
         codec: &mut codec::Scratch,
     ) -> Result<()> {
         let place = self.decoded(task);
-        let (mut out, _) = self.target(task, native)?;
+        let (format, size) = (self.reader.format(), place.crop.size);
+        let mut out = match &mut task.goal {
+            Goal::Keep { image, .. } => image.insert(Image::zeroed(size, format)?).pixels_mut(),
+            _ => match self.only(&mut task.cells) {
+                Some(cell) => cell.out,
+                None => {
+                    let row_bytes = size.width as usize * format.bytes_per_pixel();
+                    wsi_pages::make_room(native, row_bytes * size.height as usize);
+                    PixelsMut::packed(native, size, format)?
+                }
+            },
+        };
         self.reader.decode(place, &mut out, stored, codec)
     }
 
     /// Decodes JPEG chunks.
-    fn decode_together<'s>(
+    fn decode_together(
         &self,
         jpeg: &Jpeg,
         tasks: &mut [Task<'_>],
-        slots: impl Iterator<Item = (&'s mut Vec<u8>, &'s mut [u8])>,
+        stored: &mut [Vec<u8>],
         codec: &mut codec::Scratch,
     ) -> Result<()> {
         let places: Vec<_> = tasks.iter().map(|task| self.decoded(task)).collect();
         let mut parts = Vec::with_capacity(tasks.len());
-        for ((task, (stored, native)), &place) in tasks.iter_mut().zip(slots).zip(&places) {
+        for ((task, stored), &place) in tasks.iter_mut().zip(stored).zip(&places) {
             let Place { column, row, crop } = place;
             let there = self.reader.read_stored(column, row, 0, stored);
             if !there.map_err(|error| at(place, error))? {
                 stored.clear();
             }
             let to_its_end = !matches!(task.goal, Goal::Window(_));
-            let (out, index) = self.target(task, native)?;
+            let (out, index) = self.target(task)?;
             parts.push(Part {
                 stored,
                 chunk: self.reader.page.stored_size(column, row),
@@ -367,33 +390,36 @@ impl Job<'_> {
         }
     }
 
-    /// Bytes of what is decoded for a task and cannot go where it is wanted at once.
-    fn apart(&self, task: &Task<'_>) -> usize {
-        let Size { width, height } = task.place.crop.size;
-        match (&task.goal, self.conversion, task.cells.len()) {
-            (Goal::Keep { .. }, ..) | (_, None, 1) => 0,
-            _ => width as usize * height as usize * self.reader.format().bytes_per_pixel(),
+    /// The cell of a task, if what is decoded is all that it wants, as it wants it.
+    fn only<'c>(&self, cells: &mut Vec<Cell<'c>>) -> Option<Cell<'c>> {
+        match (self.conversion, cells.len()) {
+            (None, 1) => cells.pop(),
+            _ => None,
         }
     }
 
-    /// Where a chunk is decoded to, and what is known of its rows.
+    /// Where a JPEG chunk is decoded to, and what is known of its rows.
     fn target<'t>(
-        &self,
+        &'t self,
         task: &'t mut Task<'_>,
-        native: &'t mut [u8],
-    ) -> Result<(PixelsMut<'t>, Option<&'t mut RowIndex>)> {
-        let (format, size) = (self.reader.format(), task.place.crop.size);
+    ) -> Result<(Target<'t>, Option<&'t mut RowIndex>)> {
+        let crop = task.place.crop;
         let index = match &mut task.goal {
             Goal::Keep { index, image, .. } => {
-                let image = image.insert(Image::zeroed(self.chunk(task.place).size, format)?);
-                return Ok((image.pixels_mut(), Some(index)));
+                let size = self.chunk(task.place).size;
+                let image = image.insert(Image::zeroed(size, self.reader.format())?);
+                return Ok((Target::Pixels(image.pixels_mut()), Some(index)));
             }
             Goal::Window(index) => Some(index),
             Goal::Direct => None,
         };
-        let out = match native.is_empty().then(|| task.cells.pop()).flatten() {
-            Some(cell) => cell.out,
-            None => PixelsMut::packed(native, size, format)?,
+        let out = match self.only(&mut task.cells) {
+            Some(cell) => Target::Pixels(cell.out),
+            None => Target::Rows(Box::new(CellRows {
+                job: self,
+                crop,
+                cells: std::mem::take(&mut task.cells),
+            })),
         };
         Ok((out, index))
     }
@@ -470,11 +496,15 @@ impl Job<'_> {
             .chunks_exact(stride)
             .skip(offset(decoded.origin.y, wanted.origin.y));
         for (y, row) in (0..wanted.size.height).zip(rows) {
-            let row = &row[start..start + length];
-            match self.conversion {
-                None => cell.out.row_mut(y).copy_from_slice(row),
-                Some(conversion) => conversion.convert_row(row, cell.out.row_mut(y)),
-            }
+            self.put(&row[start..start + length], cell.out.row_mut(y));
+        }
+    }
+
+    /// Writes a row of the page's pixels as the caller wants them.
+    fn put(&self, row: &[u8], out: &mut [u8]) {
+        match self.conversion {
+            None => out.copy_from_slice(row),
+            Some(conversion) => conversion.convert_row(row, out),
         }
     }
 
