@@ -1,9 +1,10 @@
 //! Bits in the order of RFC 1951 3.1.1: the first in the lowest place.
 
 /// Parts that [`Bits::add_all`] takes at most.
+#[cfg(target_arch = "x86_64")]
 pub(crate) const PARTS: usize = 64;
 
-/// Bytes that it may write to.
+/// Bytes that `add_all` may write to.
 const WINDOW: usize = 512 + 8;
 
 /// Writes bits into memory that was made large enough, eight bytes at a time.
@@ -60,6 +61,7 @@ impl<'o> Bits<'o> {
 
     /// Adds up to [`PARTS`] parts of up to 48 bits, given with their lengths, and writes the whole bytes.
     /// It has been flushed before.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "lengths of at most 48")]
     pub(crate) fn add_all(&mut self, parts: &[u64], lengths: &[u64]) {

@@ -84,12 +84,8 @@ fn body_bits(counts: &[u32; SYMBOLS], lengths: &[u8; SYMBOLS]) -> usize {
 
 /// The codes of a block, none longer than [`LONGEST_CODE`].
 pub(crate) struct Codes {
-    /// The code in the lower half, its length in the upper.
-    all: [u32; SYMBOLS],
-    /// Of the literals: the lower eight bits of the code, the others, its length.
-    pub(crate) low: [u8; 256],
-    pub(crate) high: [u8; 256],
-    pub(crate) lengths: [u8; 256],
+    /// The code in the lower half, its length in the upper; literals first.
+    pub(crate) all: [u32; SYMBOLS],
 }
 
 impl Codes {
@@ -98,9 +94,6 @@ impl Codes {
         let all = |symbol| u32::from(codes[symbol]) | u32::from(lengths[symbol]) << 16;
         Self {
             all: std::array::from_fn(all),
-            low: std::array::from_fn(|literal| codes[literal].to_le_bytes()[0]),
-            high: std::array::from_fn(|literal| codes[literal].to_le_bytes()[1]),
-            lengths: std::array::from_fn(|literal| lengths[literal]),
         }
     }
 }

@@ -33,10 +33,14 @@ fn skip(data: &[u8], mut at: usize) -> usize {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi2")]
 pub(super) fn write(data: &[u8], pieces: &[Piece], codes: &Codes, out: &mut Bits<'_>) {
+    // Bytes of the entries: of the code the lower, the higher, and its length.
+    let byte = |number: usize| -> [u8; 256] {
+        std::array::from_fn(|literal| codes.all[literal].to_le_bytes()[number])
+    };
     let tables = Tables {
-        low: quarters(&codes.low),
-        high: quarters(&codes.high),
-        lengths: quarters(&codes.lengths),
+        low: quarters(&byte(0)),
+        high: quarters(&byte(1)),
+        lengths: quarters(&byte(2)),
     };
     deflate::write_pieces(data, pieces, codes, out, |bytes, _, out| {
         literals(bytes, &tables, out);
