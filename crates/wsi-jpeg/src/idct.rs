@@ -332,6 +332,7 @@ fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
 
 /// What [`quarter`] makes of a block without AC coefficients. Its DC column has 32 bits in both
 /// passes, so that it wraps elsewhere than that of the other sizes.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "vector kernels are for x86-64"))]
 pub(crate) fn dc_only_quarter(block: &Block, quant: &Multipliers) -> u8 {
     let dc = i32::from(block[0].wrapping_mul(quant[0]));
     level(saturate(descale::<20>(dc.wrapping_shl(17))).into())

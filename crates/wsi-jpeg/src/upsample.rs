@@ -52,12 +52,14 @@ impl Method {
 }
 
 /// A row that is upsampled by a filter, see [`across`] and [`both`].
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "vector kernels are for x86-64"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Upsampled<'r, S = u8> {
     Across(&'r [S]),
     Both { near: &'r [S], far: &'r [S] },
 }
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "vector kernels are for x86-64"))]
 impl<S> Upsampled<'_, S> {
     /// Samples before upsampling.
     pub(crate) fn width(&self) -> usize {

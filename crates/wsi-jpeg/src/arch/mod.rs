@@ -4,6 +4,10 @@
 //! has a scalar twin outside this folder whose results it equals bit for bit.
 
 #![allow(unsafe_code, reason = "vector loads and stores, and look-ups without bounds checks")]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(unused_mut, unused_variables, reason = "vector kernels are for x86-64")
+)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
