@@ -6,7 +6,7 @@
 //! | what is not stored but drawn from a finer level | it is copied ([`super::borrow`]) |
 //! | what is in the cache | it is copied |
 //! | all of it | it is decoded into the caller's rows, and not kept |
-//! | part of it, JPEG | a window is decoded into the caller's rows, and where its rows start is kept; on later visits ([`WHOLE_AT_VISIT`]) the chunk is decoded whole and kept |
+//! | part of it, JPEG | a window is decoded into the caller's rows, and where its rows start is kept; on later visits ([`WHOLE_AT_VISIT`]) the chunk is decoded whole and kept, or a window again if that fails |
 //! | part of it, uncompressed | it is copied from the file |
 //! | part of it, other codecs | the chunk is decoded whole and kept |
 //!
@@ -359,7 +359,7 @@ impl Job<'_> {
     ) -> Result<()> {
         let places: Vec<_> = tasks.iter().map(|task| self.decoded(task)).collect();
         let mut parts = Vec::with_capacity(tasks.len());
-        for ((task, stored), &place) in tasks.iter_mut().zip(stored).zip(&places) {
+        for ((task, stored), &place) in tasks.iter_mut().zip(&mut *stored).zip(&places) {
             let Place { column, row, crop } = place;
             let there = self.reader.read_stored(column, row, 0, stored);
             if !there.map_err(|error| at(place, error))? {
@@ -376,18 +376,22 @@ impl Job<'_> {
                 index,
             });
         }
-        let mut failed: Option<(usize, Error)> = None;
+        let mut failed: Vec<(usize, Error)> = Vec::new();
         jpeg.decode(parts, codec.jpeg(), |number, result| {
-            if let Err(error) = result
-                && failed.as_ref().is_none_or(|&(first, _)| number < first)
-            {
-                failed = Some((number, error));
-            }
+            failed.extend(result.err().map(|error| (number, error)));
         });
-        match failed {
-            Some((number, error)) => Err(at(places[number], error)),
-            None => Ok(()),
+        failed.sort_by_key(|&(number, _)| number);
+        for (number, error) in failed {
+            let task = &mut tasks[number];
+            if !matches!(task.goal, Goal::Keep { .. }) {
+                return Err(at(places[number], error));
+            }
+            // What was wanted on the first visit and came out well does so again.
+            task.goal = Goal::Window(RowIndex::default());
+            let one = number..number + 1;
+            self.decode_together(jpeg, &mut tasks[one.clone()], &mut stored[one], codec)?;
         }
+        Ok(())
     }
 
     /// The cell of a task, if what is decoded is all that it wants, as it wants it.
