@@ -23,6 +23,10 @@ impl PageReader {
                 return None;
             }
             if !self.read_stored(column, row, 0, stored).ok()? {
+                // Narrower rows would take more memory as runs than as labels.
+                if wanted.size.width < NARROWEST {
+                    return None;
+                }
                 let mut runs = Runs::new(wanted.size.width);
                 runs.push(fill, wanted.size.area());
                 return Some(runs);
@@ -37,3 +41,6 @@ impl PageReader {
         })
     }
 }
+
+/// Labels in a row that take about as much memory as a run and the place where the row starts.
+const NARROWEST: u32 = 16;

@@ -37,6 +37,7 @@ impl Default for Table {
     fn default() -> Self {
         let phrases = vec![Phrase::default(); CODES].into_boxed_slice();
         Self {
+            // `CODES` of them have just been made.
             phrases: phrases.try_into().expect("as many as were asked for"),
             backwards: Vec::new(),
             step: 0,
@@ -65,7 +66,8 @@ pub(in crate::codec) fn decode(
     size: Size,
     table: &mut Table,
 ) -> Option<Runs> {
-    if is_old(stored) || size.is_empty() {
+    // Each row takes a run at least.
+    if is_old(stored) || size.height == 0 || (size.width as usize) < WORTH {
         return None;
     }
     match step {
@@ -101,7 +103,8 @@ fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -
             let bytes = Msb::refill(&mut bits, count, rest);
             rest = rest.get(bytes..).unwrap_or_default();
             count += 8 * u32::try_from(bytes).ok()?;
-            if count < width {
+            // Here, and not after each code: what a few codes add is little.
+            if count < width || !out.pays() {
                 return None;
             }
         }
@@ -109,9 +112,6 @@ fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -
         count -= width;
         if code == CLEAR {
             (width, next, previous) = (MIN_WIDTH, FIRST_FREE, CLEAR);
-            if !out.pays() {
-                return None;
-            }
             continue;
         }
         if code == END || code > next || (code == next && previous == CLEAR) {
