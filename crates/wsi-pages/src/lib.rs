@@ -75,20 +75,21 @@ impl Zeroed {
     }
 }
 
-/// Room for `bytes` or a few more, none of them written yet. Before they are, [`gather`] is worth it.
+/// Zeros that are about to be cut into pieces and written. Before the first are, [`gather`] is worth it.
 #[must_use]
-pub fn with_capacity(bytes: usize) -> BytesMut {
-    let mut memory = BytesMut::with_capacity(whole(bytes));
-    let spare = memory.spare_capacity_mut();
-    advice::prefer_large(spare.as_mut_ptr().cast(), spare.len());
+pub fn zeroed_bytes(bytes: usize) -> BytesMut {
+    // Not touched yet, as above.
+    let mut memory = BytesMut::zeroed(whole(bytes));
+    advice::prefer_large(memory.as_mut_ptr(), memory.len());
+    memory.truncate(bytes);
     memory
 }
 
-/// Makes a large page of the first 2 MiB of memory from [`with_capacity`], of which `piece` is the
+/// Makes a large page of the first 2 MiB of memory from [`zeroed_bytes`], of which `piece` is the
 /// start, if there is so much of it. That takes as long as to write zeros to them. Linux before 6.1
 /// cannot do it, and nothing happens.
 pub fn gather(piece: &mut BytesMut) {
-    advice::make_large(piece.spare_capacity_mut().as_mut_ptr().cast());
+    advice::make_large(piece.as_mut_ptr());
 }
 
 /// As many bytes or a few more, so that with the allocator's own there is a whole number of large
@@ -129,18 +130,17 @@ mod tests {
             assert_eq!(whole.as_mut_slice().len(), bytes);
             assert!(whole.as_mut_slice().iter().all(|&byte| byte == 0));
             whole.as_mut_slice().fill(7);
-            assert!(with_capacity(bytes).capacity() >= bytes);
+            assert_eq!(zeroed_bytes(bytes), vec![0; bytes]);
         }
     }
 
     #[test]
     fn what_is_gathered_keeps_what_it_holds() {
-        let mut memory = with_capacity(5 * LARGE);
+        let mut memory = zeroed_bytes(5 * LARGE);
         let mut behind = memory.split_off(100);
-        memory.extend_from_slice(&[1; 100]);
-        behind.resize(2 * LARGE, 2);
-        let mut empty = memory.split_off(100);
-        gather(&mut empty);
+        memory.fill(1);
+        behind.truncate(2 * LARGE);
+        behind.fill(2);
         gather(&mut memory);
         assert!(memory.iter().all(|&byte| byte == 1));
         assert!(behind.iter().all(|&byte| byte == 2));

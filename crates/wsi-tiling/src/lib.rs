@@ -37,6 +37,7 @@ mod mask;
 mod occupancy;
 mod overview;
 mod patches;
+mod pieces;
 mod pipeline;
 mod report;
 mod roi;
@@ -53,4 +54,6 @@ pub use report::{Report, Seconds};
 pub use roi::RegionOfInterest;
 pub use select::{FailedTile, TileRecord};
 pub use settings::{LevelChoice, MAX_TILE_SIZE, RegionChoice, Settings};
-pub use sink::{ImageLayout, LabelStack, MemorySink, NpyFolder, PngFolder, Tile, TileSink, Tiles};
+pub use sink::{
+    ImageLayout, LabelStack, MemorySink, NpyFolder, PngFolder, Tile, TileMemory, TileSink, Tiles,
+};

@@ -84,11 +84,11 @@ impl TileLabels<'_> {
                 None => {
                     let rows = cell.rows_in(self.part, pixel);
                     let in_rows: u64 = rows.map(|row| foreground.count(row, self.labels)).sum();
-                    let runs = cell.runs_in(self.part).flatten();
-                    let in_runs: u64 = runs
-                        .filter(|run| foreground.contains(run.sample.into()))
-                        .map(|run| u64::from(run.end - run.start))
-                        .sum();
+                    let mut in_runs = 0;
+                    cell.each_run_in(self.part, |_, run| {
+                        let is_foreground = foreground.contains(run.sample.into());
+                        in_runs += u64::from(is_foreground) * u64::from(run.end - run.start);
+                    });
                     in_rows + in_runs
                 }
             };

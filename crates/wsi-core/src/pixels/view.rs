@@ -67,6 +67,28 @@ impl<'a> PixelsMut<'a> {
         Self::new(data, size, stride, format)
     }
 
+    /// A picture `width` pixels wide whose rows lie apart, each a slice of its own.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if a row is not exactly as long as `width` pixels, or there are more rows than
+    /// a picture can have.
+    pub fn from_rows(rows: Vec<&'a mut [u8]>, width: u32, format: PixelFormat) -> Result<Self> {
+        let row_bytes = row_bytes(Size::new(width, 1), format)?;
+        if let Some(row) = rows.iter().find(|row| row.len() != row_bytes) {
+            return Err(Error::invalid(format!(
+                "a row of {} bytes for {width} pixels of {format}",
+                row.len()
+            )));
+        }
+        let height = u32::try_from(rows.len())
+            .map_err(|_| Error::invalid(format!("a picture of {} rows", rows.len())))?;
+        Ok(Self {
+            size: Size::new(width, height),
+            format,
+            memory: Memory::Rows(rows),
+        })
+    }
+
     /// The picture that an `Image` holds: its data was made for its size and format.
     pub(super) fn of_image(data: &'a mut [u8], size: Size, format: PixelFormat) -> Self {
         let stride = size.width as usize * format.bytes_per_pixel();
@@ -330,6 +352,21 @@ mod tests {
         let top = [1, 3, 3, 3, 3, 3, 0];
         let bottom = [4, 6, 6, 6, 6, 6, 0];
         assert_eq!(data, [top, top, bottom, bottom, bottom].concat());
+    }
+
+    #[test]
+    fn rows_that_lie_apart_are_a_picture() {
+        let mut data = [0; 10];
+        let (top, bottom) = data.split_at_mut(7);
+        let rows = vec![&mut top[1..4], bottom];
+        let mut pixels = PixelsMut::from_rows(rows, 1, PixelFormat::RGB8).unwrap();
+        assert_eq!(pixels.size(), Size::new(1, 2));
+        pixels.fill(Fill::Color([1, 2, 3, 255]));
+        assert_eq!(data, [0, 1, 2, 3, 0, 0, 0, 1, 2, 3]);
+        let (top, bottom) = data.split_at_mut(7);
+        assert!(PixelsMut::from_rows(vec![top, bottom], 1, PixelFormat::RGB8).is_err());
+        let none = PixelsMut::from_rows(Vec::new(), 5, PixelFormat::RGB8).unwrap();
+        assert!(none.size().is_empty());
     }
 
     #[test]

@@ -161,6 +161,8 @@ impl Jpeg {
                 Err(error) => done(number, Err(error)),
             }
         }
+        // The longest first, so that the last is not decoded alone for long.
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.rows_passed));
         let mut results: Vec<_> = jobs.iter().map(|_| Ok(Outcome::default())).collect();
         let pictures = jobs.iter_mut().map(|job| {
             let picture = Picture::new(job.stored, &job.options, &mut job.rows);
@@ -249,6 +251,7 @@ impl Jpeg {
         };
         Job {
             number,
+            rows_passed: decoded.bottom(),
             stored: part.stored,
             options: Options::new(self.format)
                 .with_tables(self.tables.as_ref())
@@ -306,6 +309,8 @@ impl Jpeg {
 struct Job<'p> {
     /// Of its part.
     number: usize,
+    /// Rows that are decoded, wanted or not, unless it is known where later ones start.
+    rows_passed: i64,
     stored: &'p [u8],
     options: Options<'p>,
     rows: Rows<'p>,

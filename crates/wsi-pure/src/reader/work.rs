@@ -222,6 +222,9 @@ impl Job<'_> {
         if with.place.chunk() != next.place.chunk() || self.is_free() {
             return false;
         }
+        if self.reader.codec.jpeg().is_some() {
+            return true;
+        }
         let areas = with.cells.iter().map(|cell| cell.place.crop.size.area());
         let wanted = areas.sum::<u64>() + next.place.crop.size.area();
         with.place.crop.around(next.place.crop).size.area() <= wanted.saturating_mul(2)

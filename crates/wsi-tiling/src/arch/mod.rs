@@ -1,13 +1,16 @@
-//! What depends on the machine: loops for its processor.
+//! What depends on the machine: loops for its processor; and memory that several threads fill.
 //!
 //! Each loop is a scalar one in [`loops`], written so that compilers make vectors of it, compiled once
 //! for every processor and again for those with wide vectors. The versions differ in the
 //! instructions that the compiler may use and in nothing else, so each is the other's twin. This is
 //! the one place of the crate with `unsafe`.
 
-#![allow(unsafe_code, reason = "calls that need a processor's features")]
+#![allow(unsafe_code, reason = "calls that need a processor's features, disjoint parts of memory")]
 
+mod canvas;
 mod loops;
+
+pub(crate) use canvas::{Canvas, Part};
 
 /// Defines a function that runs a loop of [`loops`] with the widest vectors of this machine.
 macro_rules! widest {

@@ -49,6 +49,20 @@ impl CellGrid {
         rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
     }
 
+    /// Where the edges of cells cut a rectangle within the clip, its own edges included: columns, rows.
+    pub(crate) fn cuts(&self, rect: Rect) -> (Vec<i64>, Vec<i64>) {
+        let along = |from: i64, to: i64, cell: u32| {
+            let cell = i64::from(cell);
+            let first = (from.div_euclid(cell) + 1) * cell;
+            let inner = (first..to).step_by(usize::try_from(cell).unwrap_or(usize::MAX));
+            std::iter::once(from).chain(inner).chain([to]).collect()
+        };
+        (
+            along(rect.origin.x, rect.right(), self.cell.width),
+            along(rect.origin.y, rect.bottom(), self.cell.height),
+        )
+    }
+
     /// Where a cell lies on the level.
     pub(crate) fn rect(&self, (row, column): CellIndex) -> Rect {
         let origin = (
@@ -121,32 +135,33 @@ impl Cell<'_> {
                 }
             }
             CellPixels::Runs(_) => {
-                for row in self.runs_in(part) {
-                    let mut out = &mut out[to..to + length];
-                    for Run { start, end, sample } in row {
-                        let (run, rest) = out.split_at_mut((end - start) as usize);
-                        run.fill(sample);
-                        out = rest;
-                    }
-                    to += out_stride;
-                }
+                let (left, top) = self.distance_to(part);
+                self.each_run_in(part, |row, Run { start, end, sample }| {
+                    let to = to + (row - top) * out_stride;
+                    out[to + (start - left) as usize..to + (end - left) as usize].fill(sample);
+                });
             }
         }
     }
 
-    /// The runs of each row of what lies in `rect`, with columns of the cell; of a cell that is not
-    /// stored so, none.
-    pub(crate) fn runs_in(&self, rect: Rect) -> impl Iterator<Item = impl Iterator<Item = Run>> {
-        let runs = match &self.pixels {
-            CellPixels::Runs(runs) => self.rect.intersection(rect).map(|part| (runs, part)),
-            CellPixels::Uniform(_) | CellPixels::Rows(_) => None,
-        };
-        runs.into_iter().flat_map(|(runs, part)| {
-            let left = u32::try_from(part.origin.x - self.rect.origin.x).unwrap_or(0);
-            let top = usize::try_from(part.origin.y - self.rect.origin.y).unwrap_or(0);
-            let rows = top..top + part.size.height as usize;
-            rows.map(move |row| runs.within(row, left..left + part.size.width))
-        })
+    /// Hands over the runs of what lies in `rect`, with rows and columns of the cell; of a cell that is
+    /// not stored so, none.
+    pub(crate) fn each_run_in(&self, rect: Rect, each: impl FnMut(usize, Run)) {
+        if let CellPixels::Runs(runs) = &self.pixels
+            && let Some(part) = self.rect.intersection(rect)
+        {
+            let (left, top) = self.distance_to(part);
+            let (rows, columns) = (part.size.height as usize, part.size.width);
+            runs.for_each_within(top..top + rows, left..left + columns, each);
+        }
+    }
+
+    /// How far a part of the cell lies from its left and its upper edge.
+    fn distance_to(&self, part: Rect) -> (u32, usize) {
+        (
+            u32::try_from(part.origin.x - self.rect.origin.x).unwrap_or(0),
+            usize::try_from(part.origin.y - self.rect.origin.y).unwrap_or(0),
+        )
     }
 
     /// The bytes of each row of what lies in `rect`; of a cell that is not stored so, none.
@@ -248,50 +263,33 @@ impl Drop for Buffer<'_> {
     }
 }
 
-/// A cell that is being read, and who waits for it.
+/// A cell that is being read.
 #[derive(Debug)]
-pub(crate) struct Slot<'m, W> {
-    state: Mutex<State<'m, W>>,
+pub(crate) struct Slot<'m> {
+    state: Mutex<State<'m>>,
     settled: Condvar,
 }
 
 #[derive(Debug)]
-enum State<'m, W> {
-    Loading(Vec<Arc<W>>),
+enum State<'m> {
+    Loading,
     Ready(Arc<Cell<'m>>),
     Failed,
 }
 
-impl<'m, W> Slot<'m, W> {
+impl<'m> Slot<'m> {
     pub(crate) fn new() -> Self {
         Self {
-            state: Mutex::new(State::Loading(Vec::new())),
+            state: Mutex::new(State::Loading),
             settled: Condvar::new(),
         }
     }
 
-    /// Settles the cell (`None`: it could not be read) and returns who waited.
-    pub(crate) fn settle(&self, cell: Option<Cell<'m>>) -> Vec<Arc<W>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Settles the cell; `None`: it could not be read.
+    pub(crate) fn settle(&self, cell: Option<Cell<'m>>) {
         let settled = cell.map_or(State::Failed, |cell| State::Ready(Arc::new(cell)));
-        let before = std::mem::replace(&mut *state, settled);
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = settled;
         self.settled.notify_all();
-        match before {
-            State::Loading(waiting) => waiting,
-            State::Ready(_) | State::Failed => Vec::new(),
-        }
-    }
-
-    /// Whether `waiter` has to wait for the cell; if so, it is among those that
-    /// [`settle`](Self::settle) returns.
-    pub(crate) fn wait_for(&self, waiter: &Arc<W>) -> bool {
-        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Loading(waiting) => {
-                waiting.push(Arc::clone(waiter));
-                true
-            }
-            State::Ready(_) | State::Failed => false,
-        }
     }
 
     /// Blocks until the cell is settled; `None` if it could not be read.
@@ -299,7 +297,7 @@ impl<'m, W> Slot<'m, W> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*state {
-                State::Loading(_) => {
+                State::Loading => {
                     state = self
                         .settled
                         .wait(state)
@@ -314,12 +312,12 @@ impl<'m, W> Slot<'m, W> {
 
 /// Settles a slot as failed if its reader does not come back (a panic in a source): nobody waits
 /// for ever.
-pub(crate) struct Settle<'a, 'm, W>(pub(crate) &'a Slot<'m, W>);
+pub(crate) struct Settle<'a, 'm>(pub(crate) &'a Slot<'m>);
 
-impl<W> Drop for Settle<'_, '_, W> {
+impl Drop for Settle<'_, '_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Loading(_) = &*state {
+        if let State::Loading = &*state {
             *state = State::Failed;
             self.0.settled.notify_all();
         }
@@ -355,6 +353,29 @@ mod tests {
     fn a_rectangle_outside_touches_nothing() {
         assert_eq!(grid().touching(Rect::new((-20, -20), (25, 25))).count(), 0);
         assert_eq!(grid().touching(Rect::new((15, 15), (2, 2))).count(), 4);
+    }
+
+    #[test]
+    fn cuts_are_the_edges_of_the_cells_that_are_touched() {
+        let grid = grid();
+        for rect in [
+            Rect::new((10, 5), (80, 50)),
+            Rect::new((16, 31), (16, 2)),
+            Rect::new((17, 33), (3, 4)),
+        ] {
+            let (columns, rows) = grid.cuts(rect);
+            let parts = rows.windows(2).flat_map(|y| {
+                let columns = columns.windows(2);
+                columns.map(move |x| Rect::new((x[0], y[0]), side(x).zip(side(y)).unwrap()))
+            });
+            let expected = grid.touching(rect);
+            let expected = expected.map(|index| grid.rect(index).intersection(rect).unwrap());
+            assert!(parts.eq(expected), "{rect:?}");
+        }
+    }
+
+    fn side(ends: &[i64]) -> Option<u32> {
+        u32::try_from(ends[1] - ends[0]).ok()
     }
 
     #[test]

@@ -145,13 +145,12 @@ fn foreground_in(cell: &Cell<'_>, mask: &Mask) -> Option<Rect> {
             add(y, column(first), column(last) + 1);
         }
     }
-    for (y, runs) in (cell.rect.origin.y..).zip(cell.runs_in(cell.rect)) {
-        for run in runs {
-            if foreground.contains(run.sample.into()) {
-                add(y, run.start.into(), run.end.into());
-            }
+    cell.each_run_in(cell.rect, |row, run| {
+        if foreground.contains(run.sample.into()) {
+            let y = cell.rect.origin.y + i64::try_from(row).unwrap_or(0);
+            add(y, run.start.into(), run.end.into());
         }
-    }
+    });
     found
 }
 

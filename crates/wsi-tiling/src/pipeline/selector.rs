@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use rayon::Scope;
 use wsi_core::{Rect, Result};
 
+use super::Run;
 use super::cells::{Cell, CellIndex, Settle, Slot};
+use super::images::{Piece, Wanted};
 use super::in_flight::Counted;
-use super::{ImageSlot, Run, Work};
+use super::tiles::Work;
 use crate::occupancy::{LabelScratch, TileLabels};
 use crate::select::{TileRecord, occupancy};
-
-type LabelSlot<'m> = Slot<'m, ()>;
 
 /// A kept tile that is to be made.
 struct Kept<'m> {
@@ -26,10 +26,9 @@ struct Kept<'m> {
 /// Counts and selects the tiles of a row after another, and queues their reading.
 pub(super) struct Selector<'s, 'm> {
     run: &'s Run<'m>,
-    labels: BTreeMap<CellIndex, Arc<LabelSlot<'m>>>,
-    images: BTreeMap<CellIndex, Arc<ImageSlot<'s, 'm>>>,
-    /// Cells that are not being read yet, and the part of each that the tiles so far want.
-    wanted: BTreeMap<CellIndex, Rect>,
+    labels: BTreeMap<CellIndex, Arc<Slot<'m>>>,
+    /// Cells that are not being read yet, and the pieces of the tiles so far that lie in them.
+    images: BTreeMap<CellIndex, Vec<Piece<'s, 'm>>>,
     /// The last row of cells of each tile whose cells are not all being read yet.
     held: Vec<i64>,
     scratch: LabelScratch,
@@ -42,7 +41,6 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
             run,
             labels: BTreeMap::new(),
             images: BTreeMap::new(),
-            wanted: BTreeMap::new(),
             held: Vec::new(),
             scratch: LabelScratch::default(),
             rows: Vec::new(),
@@ -58,7 +56,6 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
             self.run.examined.fetch_add(1, Ordering::Relaxed);
         }
         for tile in kept {
-            self.want(tile.labels.part);
             self.queue(scope, tile);
         }
         // What no later row of tiles touches is known to be all that is wanted of it.
@@ -73,12 +70,6 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
 
     /// Ends the selection, also before its time; gives the tiles that were kept.
     pub(super) fn end(self) -> Vec<TileRecord> {
-        for index in self.wanted.keys() {
-            if let Some(slot) = self.images.get(index) {
-                // Nobody reads it any more, so that nobody may wait for it.
-                drop(slot.settle(None));
-            }
-        }
         self.rows
     }
 
@@ -104,7 +95,7 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
                 let slot = Arc::new(Slot::new());
                 let settled = Arc::clone(&slot);
                 scope.spawn(move |_| {
-                    let guard = Settle(&*settled);
+                    let guard = Settle(&settled);
                     let cell = match run.stopped.load(Ordering::Relaxed) {
                         true => None,
                         false => run.job.clock.mask.time(|| run.mask.read(index)).ok(),
@@ -185,35 +176,27 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         })
     }
 
-    /// Notes which parts of image cells a tile wants.
-    fn want(&mut self, part: Rect) {
-        for index in self.run.image_cells.touching(part) {
-            self.images
-                .entry(index)
-                .or_insert_with(|| Arc::new(Slot::new()));
-            let cell = self.run.image_cells.rect(index);
-            let here = cell.intersection(part).unwrap_or(cell);
-            let wanted = self.wanted.entry(index).or_insert(here);
-            *wanted = wanted.around(here);
-        }
-    }
-
     /// Queues the reading of the cells before row `until` of cells, in file order, and waits until
     /// few of the tiles that have all their cells now are left to be made.
     fn ask_for_images(&mut self, scope: &Scope<'s>, until: i64) {
         let run = self.run;
-        let later = self.wanted.split_off(&(until, i64::MIN));
-        let now = std::mem::replace(&mut self.wanted, later);
-        let slots = now.into_iter().filter_map(|(index, part)| {
+        let later = self.images.split_off(&(until, i64::MIN));
+        let now = std::mem::replace(&mut self.images, later);
+        let mut together = Vec::new();
+        let mut pixels = 0;
+        let mut now = now.into_iter().peekable();
+        while let Some((index, pieces)) = now.next() {
+            pixels += pieces
+                .iter()
+                .map(|piece| piece.rect.size.area())
+                .sum::<u64>();
             let cell = run.image_cells.rect(index);
-            let is_small = part.size.area() * SMALL_PART.1 < cell.size.area() * SMALL_PART.0;
-            let rect = if run.in_parts && is_small { part } else { cell };
-            Some((rect, Arc::clone(self.images.get(&index)?)))
-        });
-        let slots: Vec<_> = slots.collect();
-        for together in slots.chunks(TOGETHER) {
-            let together = together.to_vec();
-            scope.spawn(move |scope| run.load_images(scope, &together));
+            together.push(Wanted { cell, pieces });
+            if together.len() >= TOGETHER || pixels >= ENOUGH_PIXELS || now.peek().is_none() {
+                pixels = 0;
+                let wanted = std::mem::take(&mut together);
+                scope.spawn(move |scope| run.load_images(scope, wanted));
+            }
         }
         let before = self.held.len();
         self.held.retain(|&row| row >= until);
@@ -221,7 +204,7 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         run.in_flight.add_and_wait(before - self.held.len(), limit);
     }
 
-    /// Queues a tile to be made as soon as its cells are there.
+    /// Queues a tile to be made as soon as its pixels are there.
     fn queue(
         &mut self,
         scope: &Scope<'s>,
@@ -232,28 +215,25 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         }: Kept<'m>,
     ) {
         let run = self.run;
-        let images: Vec<Arc<ImageSlot<'_, '_>>> = run
-            .image_cells
-            .touching(labels.part)
-            .filter_map(|index| self.images.get(&index).cloned())
-            .collect();
-        let work = Arc::new(Work {
-            record,
-            rect,
-            labels,
-            missing: AtomicUsize::new(1 + images.len()),
-            images,
-            _in_flight: Counted(&run.in_flight),
-        });
-        let last = run.image_cells.touching(work.labels.part).last();
-        self.held.push(last.map_or(i64::MIN, |(row, _)| row));
-        let there = work
-            .images
-            .iter()
-            .filter(|slot| !slot.wait_for(&work))
-            .count();
-        work.missing.fetch_sub(there, Ordering::AcqRel);
-        run.arrived(scope, work);
+        let part = labels.part;
+        let cells: Vec<_> = run.image_cells.touching(part).collect();
+        let in_flight = Counted(&run.in_flight);
+        let work = Arc::new(Work::new(record, rect, labels, cells.len(), in_flight));
+        self.held
+            .push(cells.last().map_or(i64::MIN, |&(row, _)| row));
+        if cells.is_empty() {
+            scope.spawn(move |_| run.make(&work));
+            return;
+        }
+        for (number, index) in cells.into_iter().enumerate() {
+            let cell = run.image_cells.rect(index);
+            let piece = Piece {
+                rect: cell.intersection(part).unwrap_or(cell),
+                number,
+                work: Arc::clone(&work),
+            };
+            self.images.entry(index).or_default().push(piece);
+        }
     }
 
     /// Lets go of the cells that no tile of `row` or later touches.
@@ -261,8 +241,6 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         let run = self.run;
         let (rect, _) = run.tile_rects(0, row);
         let y = rect.origin.y.max(run.visible.origin.y);
-        let first = run.image_cells.row_of(y);
-        self.images = self.images.split_off(&(first, i64::MIN));
         let on_mask = run
             .mapping
             .on_mask(Rect::new((run.visible.origin.x, y), (1, 1)));
@@ -274,9 +252,10 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
 /// Tiles that are left to be made when the next are selected, a thread: enough to be busy meanwhile.
 const LEFT: usize = 16;
 
-/// A part of this share of a cell (numerator, denominator) or more is not worth a read of its own kind.
-const SMALL_PART: (u64, u64) = (7, 8);
-
 /// Image cells that are read together, since JPEG decodes fastest two at a time: few enough that
 /// threads share a row of them, and that a read does not spread over the pool's threads.
 const TOGETHER: usize = 4;
+
+/// Pixels of tiles that are read together, beyond which no further cell comes to them: overlapping tiles
+/// in large cells take many times the memory of the cells.
+const ENOUGH_PIXELS: u64 = 1 << 21;

@@ -1,13 +1,13 @@
 //! Tiles in memory.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array3, Array4};
 use wsi_core::{Error, Result};
 
 use super::png::not_begun;
 use super::stack::Stack;
-use super::{Tile, TileSink};
+use super::{Tile, TileMemory, TileSink};
 use crate::job::Plan;
 use crate::mask::LabelType;
 use crate::select::{FailedTile, TileRecord};
@@ -137,20 +137,28 @@ impl TileSink for MemorySink {
         Ok(())
     }
 
-    fn write(&self, tile: &Tile<'_>) -> Result<()> {
-        let index = tile.record.index;
-        let lock = || self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut image, mut labels) = {
-            let mut stacks = lock();
-            (stacks.images.take(index), stacks.labels.take(index))
-        };
-        // Without the lock: first touches of memory take longest.
-        image.extend_from_slice(tile.image);
-        labels.extend_from_slice(tile.labels);
-        let mut stacks = lock();
-        stacks.images.put(index, image);
-        stacks.labels.put(index, labels);
+    fn lend(&self, tile: &TileRecord) -> Option<TileMemory> {
+        let mut stacks = lock(&self.stacks);
+        let image = stacks.images.take(tile.index);
+        Some(TileMemory::new(image, stacks.labels.take(tile.index)))
+    }
+
+    fn keep(&self, tile: &TileRecord, memory: TileMemory) -> Result<()> {
+        let mut stacks = lock(&self.stacks);
+        stacks.images.put(tile.index, memory.image);
+        stacks.labels.put(tile.index, memory.labels);
         Ok(())
+    }
+
+    fn write(&self, tile: &Tile<'_>) -> Result<()> {
+        self.plan.ok_or_else(not_begun)?;
+        let mut memory = self.lend(tile.record).unwrap_or_default();
+        if (memory.image.len(), memory.labels.len()) != (tile.image.len(), tile.labels.len()) {
+            return Err(Error::invalid("a tile that is not as large as was planned"));
+        }
+        memory.image.copy_from_slice(tile.image);
+        memory.labels.copy_from_slice(tile.labels);
+        self.keep(tile.record, memory)
     }
 
     fn finish(&mut self, tiles: &[TileRecord], _: &[FailedTile]) -> Result<()> {
@@ -166,4 +174,8 @@ impl TileSink for MemorySink {
         self.records = tiles.to_vec();
         Ok(())
     }
+}
+
+fn lock(stacks: &Mutex<Stacks>) -> MutexGuard<'_, Stacks> {
+    stacks.lock().unwrap_or_else(PoisonError::into_inner)
 }

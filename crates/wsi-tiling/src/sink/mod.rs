@@ -15,6 +15,7 @@ mod npy;
 mod png;
 mod stack;
 
+use bytes::BytesMut;
 use wsi_core::Result;
 
 use crate::job::Plan;
@@ -42,6 +43,25 @@ pub trait TileSink: Send + Sync {
         false
     }
 
+    /// Memory of the sink's own for a tile's pixels and labels, as long as they are. A tile that it was
+    /// lent for does not come by [`write`](Self::write) but by [`keep`](Self::keep), and no copy is
+    /// made on the way. `None`, as by default: the tile comes by `write`.
+    fn lend(&self, tile: &TileRecord) -> Option<TileMemory> {
+        let _ = tile;
+        None
+    }
+
+    /// Takes back what it [lent](Self::lend), filled. Memory of tiles that could not be read does not
+    /// come back.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn keep(&self, tile: &TileRecord, memory: TileMemory) -> Result<()> {
+        let _ = tile;
+        drop(memory);
+        Ok(())
+    }
+
     /// Takes a tile.
     ///
     /// # Errors
@@ -57,6 +77,24 @@ pub trait TileSink: Send + Sync {
 
     /// Ends a run that met an error: what is done stays, what is half done goes.
     fn abandon(&mut self) {}
+}
+
+/// Memory for the pixels and labels of a tile, laid out as in [`Tile`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct TileMemory {
+    /// As long as [`Tile::image`].
+    pub image: BytesMut,
+    /// As long as [`Tile::labels`].
+    pub labels: BytesMut,
+}
+
+impl TileMemory {
+    /// Memory for the two, whose content does not matter.
+    #[must_use]
+    pub const fn new(image: BytesMut, labels: BytesMut) -> Self {
+        Self { image, labels }
+    }
 }
 
 /// The pixels and labels of a kept tile.

@@ -2,21 +2,18 @@
 
 use bytes::BytesMut;
 
+use crate::pieces::Pieces;
+
 /// Tiles of one size, by their numbers.
 ///
-/// Memory is set aside for all tiles that may come, and cut into pieces of one tile each; a piece is
-/// lent to the thread that fills it. Of what no tile comes for, nothing is ever touched. Side by side
-/// again, the pieces are one vector without a byte having been copied, unless tiles are missing or the
-/// system did not have so much room in one piece.
+/// Each tile has a piece of memory of its own, which is lent to those who fill it. Side by side again,
+/// the pieces are one vector without a byte having been copied, unless tiles are missing or the system
+/// did not have so much room in one piece.
 #[derive(Debug, Default)]
 pub(super) struct Stack {
-    tile: usize,
+    uncut: Pieces,
     /// Pieces that are cut, and not lent.
     pieces: Vec<Option<BytesMut>>,
-    /// What is not cut yet.
-    rest: BytesMut,
-    /// Tiles that there may be.
-    most: usize,
     /// All tiles, once they are complete.
     pub(super) joined: Vec<u8>,
 }
@@ -25,30 +22,19 @@ impl Stack {
     /// A stack of up to `most` tiles of `tile` bytes.
     pub(super) fn new(tile: usize, most: usize) -> Self {
         Self {
-            tile,
-            rest: room(tile, most),
-            most,
+            uncut: Pieces::new(tile, most),
             ..Self::default()
         }
     }
 
-    /// Lends the empty memory of a tile.
+    /// Lends the memory of a tile; what it holds is unspecified.
     pub(super) fn take(&mut self, index: usize) -> BytesMut {
-        if self.pieces.is_empty() {
-            wsi_pages::gather(&mut self.rest);
-        }
         while self.pieces.len() <= index {
-            if self.rest.capacity() < self.tile {
-                let cut = self.pieces.len();
-                self.rest = room(self.tile, self.most.saturating_sub(cut).max(1));
-            }
-            let behind = self.rest.split_off(self.tile);
-            let piece = std::mem::replace(&mut self.rest, behind);
-            self.pieces.push(Some(piece));
+            self.pieces.push(Some(self.uncut.take()));
         }
-        let piece = self.pieces[index].take().unwrap_or_default();
-        debug_assert!(piece.is_empty(), "a tile that comes once");
-        piece
+        let piece = self.pieces[index].take();
+        debug_assert!(piece.is_some(), "a tile that comes once");
+        piece.unwrap_or_default()
     }
 
     /// Takes it back, filled.
@@ -59,7 +45,7 @@ impl Stack {
     /// Puts the tiles of these numbers, which ascend, side by side.
     pub(super) fn join(&mut self, order: &[usize]) {
         let mut pieces = std::mem::take(&mut self.pieces);
-        self.rest = BytesMut::new();
+        self.uncut = Pieces::default();
         let wanted = order
             .iter()
             .filter_map(|&index| pieces.get_mut(index)?.take());
@@ -74,27 +60,13 @@ impl Stack {
     }
 }
 
-/// Memory for `count` tiles of `tile` bytes, or as many as take a quarter of what the system gives:
-/// where addresses are limited, the rest of the program needs some, too.
-fn room(tile: usize, count: usize) -> BytesMut {
-    let mut count = count;
-    loop {
-        let bytes = tile.saturating_mul(count);
-        let four_times = bytes.saturating_mul(4);
-        if count <= 1 || Vec::<u8>::new().try_reserve_exact(four_times).is_ok() {
-            return wsi_pages::with_capacity(bytes.max(tile));
-        }
-        count /= 2;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fill(stack: &mut Stack, index: usize) {
         let mut piece = stack.take(index);
-        piece.extend_from_slice(&[u8::try_from(index).unwrap(); 5]);
+        piece.fill(u8::try_from(index).unwrap());
         stack.put(index, piece);
     }
 
