@@ -119,6 +119,9 @@ impl Drop for Batches {
 /// Patches that a thread reads together: enough to share stored tiles, and to decode several at once.
 const UNIT: usize = 8;
 
+/// The same at the end of all: no fewer than are decoded at once.
+const SMALL_UNIT: usize = 2;
+
 /// What the thread has that hands out units and puts batches together.
 struct Work {
     patches: Arc<Patches>,
@@ -161,7 +164,7 @@ struct Part {
 impl Work {
     fn run(mut self, plan: Vec<Vec<usize>>, ready: &SyncSender<Result<Batch>>) {
         let (done, units) = channel();
-        let mut plan = plan.into_iter().enumerate();
+        let mut plan = plan.into_iter().enumerate().peekable();
         let mut pending: VecDeque<Pending> = VecDeque::new();
         // One that is nearly complete, and units enough behind it for every thread. The next is begun
         // when these run out, and not before: by then the memory of an earlier one may be back.
@@ -175,7 +178,12 @@ impl Work {
                 && (under_way < enough || pending.is_empty())
                 && let Some((number, indices)) = plan.next()
             {
-                let (batch, units) = self.start(number, indices);
+                // Behind the last, a thread that is done first has nothing else to do.
+                let small = match plan.peek() {
+                    Some(_) => 0,
+                    None => threads * UNIT,
+                };
+                let (batch, units) = self.start(number, indices, small);
                 pending.push_back(batch);
                 under_way += units.len();
                 for unit in units {
@@ -209,8 +217,8 @@ impl Work {
         }
     }
 
-    /// Sets memory aside for a batch and cuts it into units.
-    fn start(&mut self, batch: usize, indices: Vec<usize>) -> (Pending, Vec<Unit>) {
+    /// Sets memory aside for a batch and cuts it into units, small ones for the last `small` patches.
+    fn start(&mut self, batch: usize, indices: Vec<usize>, small: usize) -> (Pending, Vec<Unit>) {
         let bytes = self.patches.bytes();
         let mut memory = self.memory(indices.len() * bytes);
         let part = |(position, &index)| Part {
@@ -221,11 +229,16 @@ impl Work {
         let mut parts: Vec<Part> = indices.iter().enumerate().map(part).collect();
         parts.sort_by_cached_key(|part| self.patches.stored_tile(part.index));
         let mut units = Vec::new();
-        let mut parts = parts.into_iter().peekable();
-        while parts.peek().is_some() {
+        let mut parts = parts.into_iter();
+        while parts.len() > 0 {
+            let size = if parts.len() > small {
+                UNIT
+            } else {
+                SMALL_UNIT
+            };
             units.push(Unit {
                 batch,
-                parts: parts.by_ref().take(UNIT).collect(),
+                parts: parts.by_ref().take(size).collect(),
                 error: None,
             });
         }
