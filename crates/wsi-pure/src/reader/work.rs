@@ -95,6 +95,8 @@ struct Wanted<'c> {
 /// Cells that take what they want of each row of a part of their chunk.
 struct CellRows<'t, 'c> {
     job: &'t Job<'t>,
+    /// Bytes of a pixel of the chunk.
+    pixel: usize,
     /// The part, in pixels of the chunk.
     crop: Rect,
     cells: Vec<Cell<'c>>,
@@ -102,7 +104,7 @@ struct CellRows<'t, 'c> {
 
 impl TakeRows for CellRows<'_, '_> {
     fn take(&mut self, y: u32, row: &[u8]) {
-        let pixel = self.job.reader.format().bytes_per_pixel();
+        let pixel = self.pixel;
         let y = self.crop.origin.y + i64::from(y);
         for cell in &mut self.cells {
             let Rect { origin, size } = cell.place.crop;
@@ -424,6 +426,7 @@ impl Job<'_> {
             Some(cell) => Target::Pixels(cell.out),
             None => Target::Rows(Box::new(CellRows {
                 job: self,
+                pixel: self.reader.format().bytes_per_pixel(),
                 crop,
                 cells: std::mem::take(&mut task.cells),
             })),
