@@ -11,9 +11,12 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use bytes::BytesMut;
 use support::pair;
+use wsi_core::{Error, Result};
 use wsi_tiling::{
-    ImageLayout, LevelChoice, Mask, MemorySink, NpyFolder, PngFolder, Settings, TilingJob,
+    FailedTile, ImageLayout, LevelChoice, Mask, MemorySink, NpyFolder, Plan, PngFolder, Settings,
+    Tile, TileMemory, TileRecord, TileSink, TilingJob,
 };
 
 fn decoded(path: &Path) -> (png::ColorType, Vec<u8>) {
@@ -93,4 +96,67 @@ fn every_sink_holds_the_same_tiles() {
     assert!(masks.iter().eq(&stack(&last, "masks.npy", "40, 40")));
     let planes = tiles.images.clone().permuted_axes([0, 3, 1, 2]);
     assert!(planes.iter().eq(&stack(&first, "images.npy", "3, 40, 40")));
+}
+
+/// Hands on what it gets in the one way that every sink has to know, or in memory of its own.
+struct Around {
+    sink: MemorySink,
+    /// Bytes that are lent for an image, if any are.
+    lends: Option<usize>,
+}
+
+impl TileSink for Around {
+    fn begin(&mut self, plan: &Plan) -> Result<()> {
+        self.sink.begin(plan)
+    }
+
+    fn lend(&self, _: &TileRecord) -> Option<TileMemory> {
+        let memory = BytesMut::zeroed(self.lends?);
+        Some(TileMemory::new(memory.clone(), memory))
+    }
+
+    fn keep(&self, tile: &TileRecord, memory: TileMemory) -> Result<()> {
+        let mut kept = self.sink.lend(tile).expect("memory");
+        kept.image.copy_from_slice(&memory.image);
+        kept.labels.copy_from_slice(&memory.labels);
+        self.sink.keep(tile, kept)
+    }
+
+    fn write(&self, tile: &Tile<'_>) -> Result<()> {
+        match self.lends {
+            None => self.sink.write(tile),
+            Some(_) => Err(Error::invalid("a tile whose memory was lent")),
+        }
+    }
+
+    fn finish(&mut self, tiles: &[TileRecord], failed: &[FailedTile]) -> Result<()> {
+        self.sink.finish(tiles, failed)
+    }
+}
+
+#[test]
+fn tiles_are_the_same_whoever_lends_their_memory() {
+    let (slide, mask) = pair();
+    let settings = Settings::default()
+        .with_level(LevelChoice::Index(1))
+        .with_tile_size(40)
+        .with_stride(25)
+        .with_margin(60);
+    let job = TilingJob::new(&slide)
+        .with_mask(Mask::from_slide(mask).expect("labels"))
+        .with_settings(settings);
+    let mut plain = MemorySink::new();
+    job.run(&mut plain).expect("a run");
+    let plain = plain.into_tiles().expect("tiles");
+    // Too little memory is made enough.
+    for lends in [None, Some(0), Some(7000)] {
+        let mut around = Around {
+            sink: MemorySink::new(),
+            lends,
+        };
+        job.run(&mut around).expect("a run");
+        let tiles = around.sink.into_tiles().expect("tiles");
+        assert_eq!(tiles.images, plain.images);
+        assert_eq!(tiles.masks, plain.masks);
+    }
 }

@@ -1,15 +1,15 @@
-//! The way of the tiles: read, decode, assemble, encode, sink.
+//! The way of the tiles: read, decode into the tile, complete, encode, sink.
 //!
 //! ```text
 //! caller's thread   labels ahead asked for | row r counted and selected | its tiles queued
-//! pool's threads    label cells, image cells (stored tiles, each once, in file order)
-//!                   a tile whose last cell has come is assembled and handed to the sink
+//! pool's threads    label cells | image cells (stored tiles, each once, in file order), into all tiles
+//!                   a tile whose last piece has come gets its labels and is handed to the sink
 //! ```
 //!
-//! A cell is read when it is known what all tiles want of it, which may be a part. A tile is worked on
-//! as soon as its own cells are there. How many such tiles there are is bounded, so memory holds the
-//! cells that a few rows of kept tiles touch (a cell goes when the last tile that needs it has gone)
-//! and what is in flight.
+//! An image cell is read when it is known what all tiles want of it, which may be a part. A tile has
+//! memory from its first piece on, and is completed as soon as its last is there. How many such tiles
+//! there are is bounded, so memory holds a few rows of kept tiles, the labels under them, and what is in
+//! flight.
 
 mod cells;
 mod clock;
