@@ -140,9 +140,9 @@ pub struct Seconds {
     pub open: f64,
     /// Reading and counting the mask.
     pub mask: f64,
-    /// Reading and decoding image tiles.
+    /// Reading and decoding image tiles, into the memory of the tiles.
     pub read: f64,
-    /// Putting tiles together.
+    /// Putting the labels of tiles together.
     pub assemble: f64,
     /// Encoding and storing tiles.
     pub save: f64,

@@ -71,10 +71,11 @@ impl<'m> Run<'m> {
         let mut works = Vec::new();
         let mut reads = Vec::new();
         for Filling { piece, part } in filling.iter_mut().flatten() {
-            match self.read_of(piece.rect, part.rows_mut()) {
-                Ok(read) => {
+            let width = piece.rect.size.width;
+            match PixelsMut::from_rows(part.rows_mut(), width, PixelFormat::RGB8) {
+                Ok(out) => {
                     works.push(&piece.work);
-                    reads.push(read);
+                    reads.push(self.read_of(piece.rect, out));
                 }
                 Err(_) => piece.work.has_failed(),
             }
@@ -93,11 +94,11 @@ impl<'m> Run<'m> {
             |wanted: &Wanted<'_, '_>| self.image_shelf.take(pixels_of(wanted.cell.size) * PIXEL);
         let mut buffers: Vec<_> = wanted.iter().map(take).collect();
         let reads = wanted.iter().zip(&mut buffers).map(|(wanted, buffer)| {
-            let rows = buffer.as_mut_slice();
-            let rows = rows.chunks_exact_mut(wanted.cell.size.width as usize * PIXEL);
-            self.read_of(wanted.cell, rows.collect())
+            let out =
+                PixelsMut::packed(buffer.as_mut_slice(), wanted.cell.size, PixelFormat::RGB8)?;
+            Ok(self.read_of(wanted.cell, out))
         });
-        let results = match reads.collect() {
+        let results = match reads.collect::<Result<_>>() {
             Ok(reads) => self.job.slide.read_regions(reads),
             Err(_) => Vec::new(),
         };
@@ -121,11 +122,9 @@ impl<'m> Run<'m> {
         }
     }
 
-    fn read_of<'b>(&self, rect: Rect, rows: Vec<&'b mut [u8]>) -> Result<RegionRead<'b>> {
-        Ok(RegionRead {
-            region: Region::at_level(self.job.roi.level, rect.origin, rect.size),
-            out: PixelsMut::from_rows(rows, rect.size.width, PixelFormat::RGB8)?,
-        })
+    fn read_of<'b>(&self, rect: Rect, out: PixelsMut<'b>) -> RegionRead<'b> {
+        let region = Region::at_level(self.job.roi.level, rect.origin, rect.size);
+        RegionRead { region, out }
     }
 }
 
