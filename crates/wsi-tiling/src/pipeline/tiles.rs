@@ -226,5 +226,6 @@ impl Run<'_> {
 /// What image tiles show beyond the region.
 const IMAGE_PAD: u8 = 255;
 
-/// Bytes that are set aside for tiles at once, at most.
-const MOST_SPARE: usize = 1 << 26;
+/// Bytes that are set aside for tiles at once, at most; if more are on their way, each has memory of its
+/// own.
+const MOST_SPARE: usize = 1 << 24;
