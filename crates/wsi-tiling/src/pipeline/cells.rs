@@ -1,9 +1,8 @@
-//! Stored tiles as the unit of reading: each that a kept tile touches is read once, and kept for
-//! as long as a tile still needs it.
-
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+//! Stored tiles as the unit of reading: how a level is cut into them, and what was read of one.
 
 use wsi_core::{Level, Point, Rect, Run, Runs, Size};
+
+use super::shelf::Buffer;
 
 /// How a level is read: in cells that are its stored tiles, clipped to the part that is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -188,140 +187,6 @@ fn offset(point: Point, rect: Rect, pixel: usize) -> usize {
     let row = distance(rect.origin.y, point.y);
     let column = distance(rect.origin.x, point.x);
     (row * rect.size.width as usize + column) * pixel
-}
-
-/// Memory that goes back to its shelf when it is dropped, so that pages are touched once a run
-/// and not once a cell.
-#[derive(Debug)]
-pub(crate) struct Buffer<'m> {
-    memory: Memory<'m>,
-    /// How much of it is used.
-    bytes: usize,
-    shelf: Arc<Shelf<'m>>,
-}
-
-/// Buffers that wait to be used again.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf<'m>(Mutex<Vec<Memory<'m>>>);
-
-#[derive(Debug)]
-enum Memory<'m> {
-    Lent(&'m mut [u8]),
-    Owned(Vec<u8>),
-}
-
-impl<'m> Shelf<'m> {
-    /// A shelf that first lends out pieces of `bytes` of this memory, from its start on.
-    pub(crate) fn of_pieces(memory: &'m mut [u8], bytes: usize) -> Self {
-        let pieces = memory.chunks_exact_mut(bytes.max(1)).rev();
-        Self(Mutex::new(pieces.map(Memory::Lent).collect()))
-    }
-
-    /// A buffer of this many bytes of unspecified content.
-    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Buffer<'m> {
-        let next = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut memory = match next {
-            Some(Memory::Lent(piece)) if piece.len() < bytes => Memory::Owned(Vec::new()),
-            Some(memory) => memory,
-            None => Memory::Owned(wsi_pages::zeroed(bytes)),
-        };
-        if let Memory::Owned(memory) = &mut memory {
-            memory.resize(bytes, 0);
-        }
-        Buffer {
-            memory,
-            bytes,
-            shelf: Arc::clone(self),
-        }
-    }
-}
-
-impl Buffer<'_> {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Lent(memory) => &memory[..self.bytes],
-            Memory::Owned(memory) => &memory[..self.bytes],
-        }
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        match &mut self.memory {
-            Memory::Lent(memory) => &mut memory[..self.bytes],
-            Memory::Owned(memory) => &mut memory[..self.bytes],
-        }
-    }
-}
-
-impl Drop for Buffer<'_> {
-    fn drop(&mut self) {
-        let memory = std::mem::replace(&mut self.memory, Memory::Owned(Vec::new()));
-        self.shelf
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(memory);
-    }
-}
-
-/// A cell that is being read.
-#[derive(Debug)]
-pub(crate) struct Slot<'m> {
-    state: Mutex<State<'m>>,
-    settled: Condvar,
-}
-
-#[derive(Debug)]
-enum State<'m> {
-    Loading,
-    Ready(Arc<Cell<'m>>),
-    Failed,
-}
-
-impl<'m> Slot<'m> {
-    pub(crate) fn new() -> Self {
-        Self {
-            state: Mutex::new(State::Loading),
-            settled: Condvar::new(),
-        }
-    }
-
-    /// Settles the cell; `None`: it could not be read.
-    pub(crate) fn settle(&self, cell: Option<Cell<'m>>) {
-        let settled = cell.map_or(State::Failed, |cell| State::Ready(Arc::new(cell)));
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = settled;
-        self.settled.notify_all();
-    }
-
-    /// Blocks until the cell is settled; `None` if it could not be read.
-    pub(crate) fn wait(&self) -> Option<Arc<Cell<'m>>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match &*state {
-                State::Loading => {
-                    state = self
-                        .settled
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
-                State::Ready(cell) => return Some(Arc::clone(cell)),
-                State::Failed => return None,
-            }
-        }
-    }
-}
-
-/// Settles a slot as failed if its reader does not come back (a panic in a source): nobody waits
-/// for ever.
-pub(crate) struct Settle<'a, 'm>(pub(crate) &'a Slot<'m>);
-
-impl Drop for Settle<'_, '_> {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Loading = &*state {
-            *state = State::Failed;
-            self.0.settled.notify_all();
-        }
-    }
 }
 
 /// Stored tiles of more pixels are read in bands instead.

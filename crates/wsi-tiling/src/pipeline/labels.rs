@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use wsi_core::{Fill, PixelsMut, Rect, Region, Result};
 
-use super::cells::{Buffer, Cell, CellGrid, CellIndex, CellPixels, Shelf};
+use super::cells::{Cell, CellGrid, CellIndex, CellPixels};
 use super::repeats::Repeats;
+use super::shelf::{Buffer, Shelf};
 use super::{Clock, pixels_of, runs};
 use crate::arch;
 use crate::mask::{LabelType, Mask};

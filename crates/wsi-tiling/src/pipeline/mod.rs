@@ -19,6 +19,8 @@ mod labels;
 mod repeats;
 mod runs;
 mod selector;
+mod shelf;
+mod slot;
 mod tiles;
 
 use std::collections::BTreeMap;
@@ -37,14 +39,15 @@ use crate::roi::RegionOfInterest;
 use crate::select::{FailedTile, TileRecord};
 use crate::sink::TileSink;
 
+use cells::CellGrid;
 pub(crate) use cells::{Cell, CellPixels};
-use cells::{CellGrid, Shelf};
 pub(crate) use clock::{Clock, Stage};
 use images::decodes_parts;
 use in_flight::InFlight;
 use labels::LabelReader;
 pub(crate) use labels::foreground_box;
 use selector::Selector;
+use shelf::Shelf;
 use tiles::Spare;
 
 /// Bytes of a pixel of an image tile: 8-bit RGB.

@@ -8,9 +8,10 @@ use rayon::Scope;
 use wsi_core::{Rect, Result};
 
 use super::Run;
-use super::cells::{Cell, CellIndex, Settle, Slot};
+use super::cells::{Cell, CellIndex};
 use super::images::{Piece, Wanted};
 use super::in_flight::Counted;
+use super::slot::{Settle, Slot};
 use super::tiles::Work;
 use crate::occupancy::{LabelScratch, TileLabels};
 use crate::select::{TileRecord, occupancy};
