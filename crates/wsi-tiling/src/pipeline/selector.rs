@@ -181,6 +181,8 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
     /// few of the tiles that have all their cells now are left to be made.
     fn ask_for_images(&mut self, scope: &Scope<'s>, until: i64) {
         let run = self.run;
+        let threads = run.job.pool.current_num_threads();
+        let most = (READ_AT_ONCE / threads).clamp(FEWEST_TOGETHER, MOST_TOGETHER);
         let later = self.images.split_off(&(until, i64::MIN));
         let now = std::mem::replace(&mut self.images, later);
         let mut together = Vec::new();
@@ -193,7 +195,7 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
                 .sum::<u64>();
             let cell = run.image_cells.rect(index);
             together.push(Wanted { cell, pieces });
-            if together.len() >= TOGETHER || pixels >= ENOUGH_PIXELS || now.peek().is_none() {
+            if together.len() >= most || pixels >= ENOUGH_PIXELS || now.peek().is_none() {
                 pixels = 0;
                 let wanted = std::mem::take(&mut together);
                 scope.spawn(move |scope| run.load_images(scope, wanted));
@@ -201,7 +203,7 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
         }
         let before = self.held.len();
         self.held.retain(|&row| row >= until);
-        let limit = run.job.pool.current_num_threads() * LEFT;
+        let limit = threads * LEFT;
         run.in_flight.add_and_wait(before - self.held.len(), limit);
     }
 
@@ -253,9 +255,13 @@ impl<'s, 'm: 's> Selector<'s, 'm> {
 /// Tiles that are left to be made when the next are selected, a thread: enough to be busy meanwhile.
 const LEFT: usize = 16;
 
-/// Image cells that are read together, since JPEG decodes fastest two at a time: few enough that
-/// threads share a row of them, and that a read does not spread over the pool's threads.
-const TOGETHER: usize = 4;
+/// Image cells that are read together, since JPEG decodes fastest two at a time, and the last of them is
+/// often alone: as many as leave each thread its share of a row of cells, and a read on its own thread.
+const FEWEST_TOGETHER: usize = 4;
+const MOST_TOGETHER: usize = 8;
+
+/// Image cells that all threads read at once, unless these are too few or too many for a thread.
+const READ_AT_ONCE: usize = 16;
 
 /// Pixels of tiles that are read together, beyond which no further cell comes to them: overlapping tiles
 /// in large cells take many times the memory of the cells.
