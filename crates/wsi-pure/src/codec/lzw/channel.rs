@@ -9,20 +9,16 @@ use wsi_core::{Runs, Size};
 
 use super::{CLEAR, CODES, END, FIRST_FREE, MAX_WIDTH, MIN_WIDTH, Msb, Order, is_old};
 
-/// What a code stands for.
+/// What a code stands for, in two words, so that a byte more is an addition and not six.
 #[derive(Clone, Copy, Debug, Default)]
 struct Phrase {
-    /// Bytes of all of it.
-    length: u32,
-    /// Bytes of its last run, whose every byte is the one a pixel before.
-    run: u32,
-    /// The first bytes of that run, as many as a pixel has, the very first in the lowest bits.
-    pixel: u32,
-    /// The phrase before that run, if there is one.
-    before: u16,
-    first: u8,
-    /// Where in `pixel` the byte is that would go on with the run: bits before it.
-    turn: u8,
+    /// Bytes of all of it, and above them those of its last run, whose every byte is the one a pixel
+    /// before.
+    lengths: u64,
+    /// From the lowest bits up: the first bytes of that run, as many as a pixel has, the very first
+    /// lowest, in 32 bits; the phrase before that run, if there is one, in 16; the phrase's first
+    /// byte; and where among the first bytes the one is that would go on with the run, in bits.
+    content: u64,
 }
 
 /// The table of codes and a phrase's runs from its last to its first, kept between tiles.
@@ -120,7 +116,11 @@ fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -
         let mut phrase = phrases[code & (CODES - 1)];
         if previous != CLEAR && next < CODES {
             let is_new = code == next;
-            let byte = if is_new { before.first } else { phrase.first };
+            let byte = if is_new {
+                before.first()
+            } else {
+                phrase.first()
+            };
             let new = before.followed_by::<STEP>(byte, previous);
             phrases[next] = new;
             if is_new {
@@ -132,19 +132,19 @@ fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -
             }
         }
         let start = written;
-        written = written.wrapping_add(phrase.length);
-        if phrase.before == NONE {
+        written = written.wrapping_add(phrase.length());
+        if phrase.before() == NONE {
             out.add(phrase.label::<STEP>(start), written.div_ceil(STEP));
         } else {
             let (mut end, mut part) = (written, phrase);
             loop {
-                let start = end.wrapping_sub(part.run);
+                let start = end.wrapping_sub(part.run());
                 backwards.push((part.label::<STEP>(start), end.div_ceil(STEP)));
-                if part.before == NONE {
+                if part.before() == NONE {
                     break;
                 }
                 end = start;
-                part = phrases[usize::from(part.before) & (CODES - 1)];
+                part = phrases[usize::from(part.before()) & (CODES - 1)];
             }
             for (label, end) in backwards.drain(..).rev() {
                 out.add(label, end);
@@ -158,35 +158,71 @@ fn decode_every<const STEP: u32>(stored: &[u8], size: Size, table: &mut Table) -
 impl Phrase {
     /// One run that a byte begins, behind the phrase of code `before`.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a small step")]
     const fn run_of<const STEP: u32>(byte: u8, first: u8, length: u32, before: u16) -> Self {
+        let turn = 8 % (8 * STEP);
         Self {
-            length,
-            run: 1,
-            pixel: byte as u32,
-            before,
-            first,
-            turn: 8 % (8 * STEP as u8),
+            lengths: length as u64 | 1 << 32,
+            content: byte as u64
+                | (before as u64) << 32
+                | (first as u64) << 48
+                | (turn as u64) << 56,
         }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn length(self) -> u32 {
+        self.lengths as u32
+    }
+
+    /// Bytes of the last run.
+    #[inline(always)]
+    const fn run(self) -> u32 {
+        (self.lengths >> 32) as u32
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    const fn pixel(self) -> u32 {
+        self.content as u32
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "16 of its bits")]
+    const fn before(self) -> u16 {
+        (self.content >> 32) as u16
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "8 of its bits")]
+    const fn first(self) -> u8 {
+        (self.content >> 48) as u8
     }
 
     /// This phrase, whose code is `code`, and one more byte.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a byte, a code of 12 bits, a small step")]
-    fn followed_by<const STEP: u32>(mut self, byte: u8, code: usize) -> Self {
-        let is_short = self.run < STEP;
-        if !is_short && (self.pixel >> self.turn) as u8 != byte {
-            let length = self.length.wrapping_add(1);
-            return Self::run_of::<STEP>(byte, self.first, length, code as u16);
+    #[expect(clippy::cast_possible_truncation, reason = "a byte, a code of 12 bits")]
+    const fn followed_by<const STEP: u32>(self, byte: u8, code: usize) -> Self {
+        let turn = (self.content >> 56) as u32;
+        let is_short = self.run() < STEP;
+        if !is_short && (self.content >> turn) as u8 != byte {
+            return Self::run_of::<STEP>(
+                byte,
+                self.first(),
+                self.length().wrapping_add(1),
+                code as u16,
+            );
         }
-        self.pixel |= u32::from(byte) << self.turn;
-        self.run = self.run.wrapping_add(1);
-        self.turn = match self.turn + 8 {
-            turn if turn == 8 * STEP as u8 => 0,
-            turn => turn,
+        // The first of its pixel goes on behind the last.
+        let turned = if turn == 8 * (STEP - 1) {
+            self.content.wrapping_sub((8 * (STEP - 1) as u64) << 56)
+        } else {
+            self.content.wrapping_add(8 << 56)
         };
-        self.length = self.length.wrapping_add(1);
-        self
+        Self {
+            lengths: self.lengths.wrapping_add(1 << 32 | 1),
+            content: turned | (byte as u64) << turn,
+        }
     }
 
     /// What the last run, which starts at byte `start` of the stream, has at the first pixel that
@@ -195,7 +231,7 @@ impl Phrase {
     #[expect(clippy::cast_possible_truncation, reason = "a byte")]
     const fn label<const STEP: u32>(self, start: u32) -> u8 {
         let to_pixel = start.div_ceil(STEP).wrapping_mul(STEP).wrapping_sub(start);
-        (self.pixel >> (8 * (to_pixel & 3))) as u8
+        (self.pixel() >> (8 * (to_pixel & 3))) as u8
     }
 }
 
