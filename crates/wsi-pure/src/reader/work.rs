@@ -224,6 +224,7 @@ impl Job<'_> {
         if with.place.chunk() != next.place.chunk() || self.is_free() {
             return false;
         }
+        // To pass the entropy decoder twice takes longer than to decode what lies between.
         if self.reader.codec.jpeg().is_some() {
             return true;
         }

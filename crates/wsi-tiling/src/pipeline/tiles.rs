@@ -10,7 +10,7 @@ use super::in_flight::Counted;
 use super::{PIXEL, Pipeline, Run, lock};
 use crate::arch::{Canvas, Part};
 use crate::occupancy::{LabelScratch, TileLabels};
-use crate::pieces::Pieces;
+use crate::room::Room;
 use crate::select::TileRecord;
 use crate::sink::{Tile, TileMemory};
 
@@ -66,7 +66,7 @@ impl<'s, 'm> Work<'s, 'm> {
 /// Memory that tiles have left, for others.
 #[derive(Default)]
 pub(super) struct Spare {
-    new_images: Pieces,
+    room: Room,
     images: Vec<BytesMut>,
     labels: Vec<BytesMut>,
     scratch: Vec<LabelScratch>,
@@ -79,7 +79,7 @@ impl Spare {
         let (image, _) = tile_bytes(job);
         let tiles = (2 * job.grid.columns() as usize).min(MOST_SPARE / image.max(1));
         Self {
-            new_images: Pieces::new(image, tiles),
+            room: Room::new(image, tiles),
             ..Self::default()
         }
     }
@@ -100,6 +100,7 @@ impl Run<'_> {
     pub(super) fn part_of(&self, work: &Work<'_, '_>, number: usize) -> Part {
         let mut memory = lock(&work.memory);
         let memory = memory.get_or_insert_with(|| self.memory_for(work));
+        // As many parts as the tile touches cells, by `CellGrid::cuts`; each cell is read once.
         memory.parts[number].take().expect("a part that comes once")
     }
 
@@ -111,7 +112,7 @@ impl Run<'_> {
             None => {
                 let mut spare = lock(&self.spare);
                 let image = spare.images.pop();
-                (image.unwrap_or_else(|| spare.new_images.take()), None)
+                (image.unwrap_or_else(|| spare.room.take()), None)
             }
         };
         // What a sink lends may be of any length.
@@ -169,6 +170,7 @@ impl Run<'_> {
             parts,
             labels,
         } = memory;
+        // Those that were taken have gone before `missing` came to 0.
         drop(parts);
         let mut image = image.into_memory().expect("all parts have come");
         if work.failed.load(Ordering::Relaxed) {

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::pieces::Pieces;
+use crate::room::Room;
 
 /// Tiles of one size, by their numbers.
 ///
@@ -11,8 +11,8 @@ use crate::pieces::Pieces;
 /// did not have so much room in one piece.
 #[derive(Debug, Default)]
 pub(super) struct Stack {
-    uncut: Pieces,
-    /// Pieces that are cut, and not lent.
+    room: Room,
+    /// What is not lent of the memory of each tile so far.
     pieces: Vec<Option<BytesMut>>,
     /// All tiles, once they are complete.
     pub(super) joined: Vec<u8>,
@@ -22,7 +22,7 @@ impl Stack {
     /// A stack of up to `most` tiles of `tile` bytes.
     pub(super) fn new(tile: usize, most: usize) -> Self {
         Self {
-            uncut: Pieces::new(tile, most),
+            room: Room::new(tile, most),
             ..Self::default()
         }
     }
@@ -30,7 +30,7 @@ impl Stack {
     /// Lends the memory of a tile; what it holds is unspecified.
     pub(super) fn take(&mut self, index: usize) -> BytesMut {
         while self.pieces.len() <= index {
-            self.pieces.push(Some(self.uncut.take()));
+            self.pieces.push(Some(self.room.take()));
         }
         let piece = self.pieces[index].take();
         debug_assert!(piece.is_some(), "a tile that comes once");
@@ -45,7 +45,7 @@ impl Stack {
     /// Puts the tiles of these numbers, which ascend, side by side.
     pub(super) fn join(&mut self, order: &[usize]) {
         let mut pieces = std::mem::take(&mut self.pieces);
-        self.uncut = Pieces::default();
+        self.room = Room::default();
         let wanted = order
             .iter()
             .filter_map(|&index| pieces.get_mut(index)?.take());

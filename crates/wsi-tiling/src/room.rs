@@ -1,20 +1,21 @@
-//! Memory for tiles: pieces of one size, side by side.
+//! Memory for tiles: as much for each, side by side.
 
 use bytes::BytesMut;
 
-/// Cuts pieces from memory that is set aside for many; of what nobody takes, nothing is ever touched.
+/// Memory that is set aside for many tiles and given out tile by tile; of what nobody takes, nothing is
+/// ever touched.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
-    /// Bytes of a piece.
+pub(crate) struct Room {
+    /// Bytes of a tile.
     bytes: usize,
-    /// Pieces that may still be asked for.
+    /// Tiles that may still come.
     most: usize,
-    /// What is not cut yet.
+    /// What is not given out yet.
     rest: BytesMut,
 }
 
-impl Pieces {
-    /// Room for `most` pieces of `bytes`, and for more when they are taken.
+impl Room {
+    /// Room for `most` tiles of `bytes`, and for more when they come.
     pub(crate) fn new(bytes: usize, most: usize) -> Self {
         Self {
             bytes,
@@ -23,10 +24,10 @@ impl Pieces {
         }
     }
 
-    /// The next piece: zeros.
+    /// The memory of the next tile: zeros.
     pub(crate) fn take(&mut self) -> BytesMut {
         if self.rest.len() < self.bytes {
-            self.rest = room(self.bytes, self.most.max(1));
+            self.rest = set_aside(self.bytes, self.most.max(1));
             wsi_pages::gather(&mut self.rest);
         }
         self.most = self.most.saturating_sub(1);
@@ -34,9 +35,9 @@ impl Pieces {
     }
 }
 
-/// Memory for `count` pieces of `bytes`, or as many as take a quarter of what the system gives: where
+/// Memory for `count` tiles of `bytes`, or as many as take a quarter of what the system gives: where
 /// addresses are limited, the rest of the program needs some, too.
-fn room(bytes: usize, count: usize) -> BytesMut {
+fn set_aside(bytes: usize, count: usize) -> BytesMut {
     let mut count = count;
     loop {
         let all = bytes.saturating_mul(count);
@@ -53,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_stand_side_by_side_while_there_is_room() {
-        let mut pieces = Pieces::new(5, 2);
-        let mut first = pieces.take();
-        let (second, third) = (pieces.take(), pieces.take());
+    fn tiles_stand_side_by_side_while_there_is_room() {
+        let mut room = Room::new(5, 2);
+        let mut first = room.take();
+        let (second, third) = (room.take(), room.take());
         first.fill(1);
         first.unsplit(second);
         assert_eq!(first[..], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
         assert_eq!(third[..], [0; 5]);
-        assert!(Pieces::default().take().is_empty());
+        assert!(Room::default().take().is_empty());
     }
 }
