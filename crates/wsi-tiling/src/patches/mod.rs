@@ -7,6 +7,7 @@
 mod batches;
 mod order;
 mod output;
+mod work;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
