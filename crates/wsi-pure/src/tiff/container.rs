@@ -51,7 +51,7 @@ impl Container {
         self.check_range(offset, length)?;
         let length = usize::try_from(length)
             .map_err(|_| Error::limit(format!("{length} bytes at once on this machine")))?;
-        buffer.clear();
+        // What is there already is written over, and need not be cleared.
         buffer.resize(length, 0);
         self.io.read_exact_at(buffer, offset).map_err(|error| {
             Error::new(
