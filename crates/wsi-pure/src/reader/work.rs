@@ -38,9 +38,9 @@ const PARALLEL_FROM_SEVERAL: usize = 64;
 /// leave a thread less often with a single one.
 const BATCH: usize = 8;
 
-/// The visit at which a chunk is decoded whole. Windows at the first visit make reads of tiles never
-/// met three times as fast, and sweeps up to 1.4 times as slow: figures in DESIGN.md.
-const WHOLE_AT_VISIT: u32 = 2;
+/// The visit at which a chunk is decoded whole: what that costs, in fresh memory for the chunk too,
+/// pays off for chunks that are met many times, and few of those met twice are. Figures in DESIGN.md.
+const WHOLE_AT_VISIT: u32 = 3;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
