@@ -122,6 +122,47 @@ fn a_patch_that_cannot_be_read_fails_its_batch_alone() {
 }
 
 #[test]
+fn a_source_that_panics_fails_a_batch_and_no_other() {
+    let panics = |_: usize, x: u32, y: u32, out: &mut [u8]| {
+        assert!((x, y) != (110, 5), "on purpose");
+        out.fill(1);
+    };
+    let slide = Computed::new(&[(300, 200)], 32, PixelFormat::RGB8, panics).open("a.svs");
+    let places: Vec<(i64, i64)> = (0..10).map(|i| (i * 25, 0)).collect();
+    for threads in 1..4 {
+        let reader = PatchReader::at_level(&slide, 0, SIZE, places.clone()).expect("a reader");
+        let batches = reader
+            .with_batch_size(2)
+            .with_threads(NonZeroUsize::new(threads))
+            .batches()
+            .expect("threads");
+        let good: Vec<bool> = batches.map(|batch| batch.is_ok()).collect();
+        assert_eq!(good, [true, true, false, true, true]);
+    }
+}
+
+#[test]
+fn who_takes_nothing_is_read_for_only_so_far() {
+    let source = Computed::picture(&[(300, 200)], 32);
+    let reads = source.reads();
+    let slide = source.open("a.svs");
+    let reader = PatchReader::level0(&slide, 0, SIZE, places(2000)).expect("a reader");
+    let mut batches = reader
+        .with_batch_size(8)
+        .with_threads(NonZeroUsize::new(2))
+        .with_prefetch(3)
+        .batches()
+        .expect("threads");
+    batches.next().expect("a batch").expect("patches");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let read = reads.lock().expect("no panic").len();
+    // That one, three that are ready, one more, and two units of eight for each thread.
+    assert!(read <= 8 * (1 + 3 + 1 + 4), "{read} patches");
+    let rest = batches.filter(Result::is_ok).count();
+    assert_eq!(rest, 2000 / 8 - 1);
+}
+
+#[test]
 fn whoever_stops_early_leaves_no_thread_behind() {
     let slide = slide();
     for taken in 0..3 {
