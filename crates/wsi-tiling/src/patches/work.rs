@@ -161,14 +161,14 @@ impl Work {
 
     /// Batches that have not been taken.
     pub(super) fn left(&self) -> usize {
-        let state = self.lock();
-        state.begun.len() + state.plan.len()
+        self.lock().left()
     }
 
     /// Takes the memory of a batch back.
     pub(super) fn give_back(&self, pixels: BatchPixels) {
         let mut state = self.lock();
-        if state.plan.len() > 0 {
+        // Bytes are wanted where a batch is begun, numbers where one is completed.
+        if state.left() > 0 {
             state.spares.push(pixels);
         }
     }
@@ -363,6 +363,11 @@ fn spawn(work: Arc<Work>) {
 }
 
 impl State {
+    /// Batches that have not been taken.
+    fn left(&self) -> usize {
+        self.begun.len() + self.plan.len()
+    }
+
     /// Puts a unit back to its batch; gives the batch if that was the last.
     fn put(&mut self, unit: Unit) -> Option<Reading> {
         self.unread -= unit.parts.len();
