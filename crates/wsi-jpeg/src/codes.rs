@@ -18,18 +18,45 @@ pub(crate) const WINDOW: u32 = 13;
 /// Entries of the look-up of one Huffman code.
 pub(crate) const ENTRIES: usize = 1 << WINDOW;
 
-/// What a window of bits is.
+/// How far a window of bits leads: the bits that are used up, and whether the block ends there.
 ///
-/// Four bytes, each read by itself: they take few instructions and little of the first cache.
+/// A byte apart from the [`Entry`], because the next look-up waits for this alone: the tables of all
+/// components then are in the first cache, which cannot hold their entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Advance(u8);
+
+impl Advance {
+    const ENDS: u8 = 0x80;
+    const UNKNOWN: Self = Self(0);
+
+    const fn new(length: u32, ends: bool) -> Self {
+        Self(length as u8 | if ends { Self::ENDS } else { 0 })
+    }
+
+    /// Bits of the window that are used up, in the lowest 6 bits; 0 where there is no whole
+    /// coefficient. What lies above is of no account.
+    #[inline(always)]
+    pub(crate) fn length(self) -> u64 {
+        self.0.into()
+    }
+
+    #[inline(always)]
+    pub(crate) fn ends(self) -> bool {
+        self.0.cast_signed() < 0
+    }
+}
+
+/// What a window of bits holds.
+///
+/// Four bytes, each read by itself: they take few instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(4))]
 pub(crate) struct Entry {
-    /// Coefficients from where the block stands to behind the last one, or [`Self::RARE`]; the top
-    /// bit says that an end of block follows.
-    advance: u8,
-    /// Bits that it stands for, 0 where there is no whole coefficient; and in the upper half the
-    /// coefficients from where the block stands to the first one.
-    length: u8,
+    /// Bytes from where the block stands to the first coefficient, two for each.
+    pub(crate) first: u8,
+    /// Bytes from where the block stands to behind the last coefficient, or [`Self::RARE`].
+    pub(crate) next: u8,
     /// The first and the last coefficient: the same one, or 0, if there are no two.
     ///
     /// Where only the code of the first coefficient is known, the number of its value bits and the
@@ -38,62 +65,49 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Advance of entries without a whole coefficient. It leads out of any block, so that one
+    /// `next` of entries without a whole coefficient. It leads out of any block, so that one
     /// comparison finds them as well as blocks that are full.
-    pub(crate) const RARE: u8 = 64;
-    const ENDS: u8 = 0x80;
+    pub(crate) const RARE: u8 = 128;
 
     const UNKNOWN: Self = Self::code(0, 0, 0);
 
-    const fn new(length: u32, run: u32, advance: u32, values: [i8; 2]) -> Self {
+    const fn new(first: u32, next: u32, values: [i8; 2]) -> Self {
         Self {
-            advance: advance as u8,
-            length: (run << 4 | length) as u8,
+            first: 2 * first as u8,
+            next: 2 * next as u8,
             values,
         }
     }
 
     /// Of a code whose value is not known, or does not fit.
     const fn code(length: u32, run: u32, size: u32) -> Self {
-        Self::new(0, run, Self::RARE as u32, [size as i8, length as i8])
+        Self::new(run, Self::RARE as u32 / 2, [size as i8, length as i8])
     }
+}
 
-    #[inline(always)]
-    pub(crate) fn length(&self) -> u8 {
-        self.length & 15
-    }
-
-    #[inline(always)]
-    pub(crate) fn first(&self) -> u8 {
-        self.length >> 4
-    }
-
-    #[inline(always)]
-    pub(crate) fn advance(&self) -> u8 {
-        self.advance & !Self::ENDS
-    }
-
-    #[inline(always)]
-    pub(crate) fn ends(&self) -> bool {
-        self.advance.cast_signed() < 0
-    }
+/// The look-up of one Huffman code by the next [`WINDOW`] bits.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(65536))]
+pub(crate) struct Half {
+    pub(crate) advances: [Advance; ENTRIES],
+    pub(crate) entries: [Entry; ENTRIES],
 }
 
 /// The look-ups of a DC code and the AC code that follows it.
 ///
-/// Aligned to their size, so that the address of an AC entry differs from that of the DC entry by
+/// Aligned to their size, so that the address of the AC half differs from that of the DC half by
 /// one bit.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, align(65536))]
+#[repr(C, align(131072))]
 pub(crate) struct Lookup {
-    pub(crate) dc: [Entry; ENTRIES],
-    pub(crate) ac: [Entry; ENTRIES],
+    pub(crate) dc: Half,
+    pub(crate) ac: Half,
 }
 
 /// A pair of Huffman codes with its look-ups.
 #[derive(Debug)]
 pub(crate) struct Codes {
-    /// One element; a slice so that 64 KiB never pass through the stack.
+    /// One element; a slice so that 128 KiB never pass through the stack.
     lookup: Box<[Lookup]>,
     pub(crate) dc: Arc<HuffmanTable>,
     pub(crate) ac: Arc<HuffmanTable>,
@@ -104,8 +118,10 @@ pub(crate) struct Codes {
 struct Tail {
     /// Bits of it.
     length: u8,
-    /// Coefficients from the first one to the second, and [`Entry::ENDS`].
-    advance: u8,
+    /// Coefficients from the first one to the second.
+    next: u8,
+    /// Whether the block ends behind it.
+    ends: bool,
     /// The second coefficient, if there is one.
     value: Option<i8>,
 }
@@ -113,9 +129,13 @@ struct Tail {
 impl Codes {
     /// Prepares the look-ups; 30 microseconds or so.
     pub(crate) fn new(dc: Arc<HuffmanTable>, ac: Arc<HuffmanTable>) -> Self {
+        const UNKNOWN: Half = Half {
+            advances: [Advance::UNKNOWN; ENTRIES],
+            entries: [Entry::UNKNOWN; ENTRIES],
+        };
         const EMPTY: Lookup = Lookup {
-            dc: [Entry::UNKNOWN; ENTRIES],
-            ac: [Entry::UNKNOWN; ENTRIES],
+            dc: UNKNOWN,
+            ac: UNKNOWN,
         };
         let mut lookup = vec![EMPTY; 1].into_boxed_slice();
         let tails = tails(&ac);
@@ -155,29 +175,35 @@ fn small_value(bits: usize, size: u32) -> Option<i8> {
     }
 }
 
-/// Fills in the entries of all windows that start with a code.
-fn fill(entries: &mut [Entry; ENTRIES], table: &HuffmanTable, dc: bool, tails: &[Tail]) {
+/// Fills in what is known of all windows that start with a code.
+fn fill(half: &mut Half, table: &HuffmanTable, dc: bool, tails: &[Tail]) {
     table.for_each_code(WINDOW, |code, length, symbol| {
         let spare = WINDOW - length;
         let (run, size) = run_and_size(symbol, dc);
-        let entries = &mut entries[(code << spare) as usize..][..1 << spare];
+        let windows = (code << spare) as usize..((code + 1) << spare) as usize;
+        let advances = &mut half.advances[windows.clone()];
+        let entries = &mut half.entries[windows];
         if size == 0 && is_end(run, dc) {
-            entries.fill(Entry::new(length, 0, u32::from(Entry::ENDS) | 1, [0; 2]));
+            advances.fill(Advance::new(length, true));
+            entries.fill(Entry::new(0, 1, [0; 2]));
             return;
         }
         let Some(left) = spare.checked_sub(size) else {
             entries.fill(Entry::code(length, run, size));
             return;
         };
-        for (bits, entries) in entries.chunks_mut(1 << left).enumerate() {
+        let parts = advances.chunks_mut(1 << left);
+        let parts = parts.zip(entries.chunks_mut(1 << left));
+        for (bits, (advances, entries)) in parts.enumerate() {
             let Some(value) = small_value(bits, size) else {
                 entries.fill(Entry::code(length, run, size));
                 continue;
             };
-            for (entry, tail) in entries.iter_mut().zip(&tails[1 << left..]) {
-                let length = length + size + u32::from(tail.length);
-                let advance = run + 1 + u32::from(tail.advance);
-                *entry = Entry::new(length, run, advance, [value, tail.value.unwrap_or(value)]);
+            let windows = advances.iter_mut().zip(entries);
+            for ((advance, entry), tail) in windows.zip(&tails[1 << left..]) {
+                *advance = Advance::new(length + size + u32::from(tail.length), tail.ends);
+                let values = [value, tail.value.unwrap_or(value)];
+                *entry = Entry::new(run, run + 1 + u32::from(tail.next), values);
             }
         }
     });
@@ -198,7 +224,8 @@ fn tails(ac: &HuffmanTable) -> Vec<Tail> {
             if size == 0 && is_end(run, false) {
                 tails.fill(Tail {
                     length: length as u8,
-                    advance: Entry::ENDS,
+                    next: 0,
+                    ends: true,
                     value: None,
                 });
                 return;
@@ -210,16 +237,17 @@ fn tails(ac: &HuffmanTable) -> Vec<Tail> {
                 let Some(value) = small_value(bits, size) else {
                     continue;
                 };
-                for (tail, next) in tails.iter_mut().zip(&fewer[1 << left..]) {
+                for (tail, after) in tails.iter_mut().zip(&fewer[1 << left..]) {
                     // Only an end may come behind: there is no room for a third coefficient.
-                    let end = if next.value.is_none() {
-                        *next
+                    let end = if after.value.is_none() {
+                        *after
                     } else {
                         Tail::default()
                     };
                     *tail = Tail {
                         length: (length + size) as u8 + end.length,
-                        advance: (run + 1) as u8 + end.advance,
+                        next: (run + 1) as u8,
+                        ends: end.ends,
                         value: Some(value),
                     };
                 }
@@ -292,12 +320,14 @@ mod tests {
                 .into_iter()
                 .chain([0; 24])
                 .collect();
-            check(codes, &codes.lookup().dc[window as usize], &data, true);
-            check(codes, &codes.lookup().ac[window as usize], &data, false);
+            check(codes, &codes.lookup().dc, window as usize, &data, true);
+            check(codes, &codes.lookup().ac, window as usize, &data, false);
         }
     }
 
-    fn check(codes: &Codes, entry: &Entry, data: &[u8], mut dc: bool) {
+    fn check(codes: &Codes, half: &Half, window: usize, data: &[u8], mut dc: bool) {
+        let (advance, entry) = (half.advances[window], &half.entries[window]);
+        let length = usize::from(advance.0 & 63);
         let mut bits = Bits::resume(data, BitPosition::default());
         let mut next = || {
             bits.refill();
@@ -320,30 +350,30 @@ mod tests {
             Some((run, size, value, end, code_length, bits.consumed()))
         };
         let Some((run, size, value, ends, code_length, mut total)) = next() else {
-            assert_eq!(*entry, Entry::UNKNOWN);
+            assert_eq!((*entry, advance), (Entry::UNKNOWN, Advance::UNKNOWN));
             return;
         };
-        if entry.advance() == Entry::RARE {
-            assert_eq!((entry.length(), entry.ends()), (0, false));
+        if entry.next == Entry::RARE {
+            assert_eq!(advance, Advance::UNKNOWN);
             if entry.values == [0; 2] {
                 assert!(code_length > WINDOW as usize);
             } else {
-                assert_eq!(u32::from(entry.first()), run);
+                assert_eq!(u32::from(entry.first), 2 * run);
                 assert_eq!(entry.values, [size as i8, code_length as i8]);
                 assert!(total > WINDOW as usize || i8::try_from(value).is_err());
             }
             return;
         }
         if ends {
-            assert_eq!((entry.ends(), entry.advance()), (true, 1));
-            assert_eq!((entry.first(), entry.values), (0, [0; 2]));
-            assert_eq!(usize::from(entry.length()), total);
+            assert_eq!((advance.ends(), entry.next), (true, 2));
+            assert_eq!((entry.first, entry.values), (0, [0; 2]));
+            assert_eq!(length, total);
             return;
         }
-        let first = (u32::from(entry.first()), i32::from(entry.values[0]));
+        let first = (u32::from(entry.first) / 2, i32::from(entry.values[0]));
         assert_eq!(first, (run, value));
         let mut at = run + 1;
-        if u32::from(entry.advance()) > at {
+        if u32::from(entry.next) > 2 * at {
             let (run, _, value, ends, _, now) = next().unwrap();
             assert!(!ends);
             assert_eq!(i32::from(entry.values[1]), value);
@@ -352,12 +382,12 @@ mod tests {
         } else {
             assert_eq!(entry.values[1], entry.values[0]);
         }
-        assert_eq!(u32::from(entry.advance()), at);
-        if entry.ends() {
+        assert_eq!(u32::from(entry.next), 2 * at);
+        if advance.ends() {
             let (.., ends, _, now) = next().unwrap();
             assert!(ends);
             total = now;
         }
-        assert_eq!(usize::from(entry.length()), total);
+        assert_eq!(length, total);
     }
 }

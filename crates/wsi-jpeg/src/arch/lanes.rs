@@ -16,12 +16,12 @@
 )]
 
 use std::cell::Cell;
-use std::hint::select_unpredictable;
+use std::hint::{cold_path, select_unpredictable};
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use std::sync::Arc;
 
 use super::Kernels;
-use crate::codes::{Codes, ENTRIES, Entry, WINDOW};
+use crate::codes::{Codes, Entry, Half, WINDOW};
 use crate::huffman::{BitPosition, Bits, PADDING, extend};
 use crate::idct::Block;
 
@@ -30,14 +30,14 @@ pub(crate) const CHUNK_BLOCKS: usize = 120;
 
 /// Bytes of a block.
 const BLOCK_BYTES: usize = size_of::<Block>();
-/// What separates an AC entry's address from the DC entry of the same window.
-const AC_BIT: usize = ENTRIES * size_of::<Entry>();
+/// What separates the address of the AC half of a look-up from that of the DC half.
+const AC_BIT: usize = size_of::<Half>();
 
 /// Which look-ups the blocks of a chunk take.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     /// DC look-up of each block, and of one more.
-    tables: [*const Entry; CHUNK_BLOCKS + 1],
+    tables: [*const Half; CHUNK_BLOCKS + 1],
     /// Codes of the blocks of one MCU; the tables are theirs.
     codes: Box<[Arc<Codes>]>,
     /// Which of them each block has.
@@ -57,7 +57,7 @@ impl Schedule {
         }
         let mut tables = [std::ptr::null(); CHUNK_BLOCKS + 1];
         for (table, codes) in tables.iter_mut().zip(codes.iter().cycle()) {
-            // Of the whole look-up, not of its DC half: AC entries are reached from here.
+            // Of the whole look-up, not of its DC half: the AC half is reached from here.
             *table = std::ptr::from_ref(codes.lookup()).cast();
         }
         let mut of_block = [0; CHUNK_BLOCKS];
@@ -168,7 +168,7 @@ struct Bounds<'l> {
     start: *mut i16,
     end: *mut i16,
     /// The schedule's tables, moved so that a block's address over 16 leads to its table.
-    tables: *const *const Entry,
+    tables: *const *const Half,
     failed: Cell<bool>,
 }
 
@@ -184,7 +184,7 @@ struct Registers {
     count: u64,
     next: *const u8,
     at: *mut i16,
-    table: *const Entry,
+    table: *const Half,
 }
 
 /// Brings the buffer to at least 56 bits.
@@ -212,11 +212,20 @@ unsafe fn refill(r: &mut Registers, bounds: &Bounds<'_>) {
 /// [`WINDOW`] bits are in the buffer.
 #[inline(always)]
 unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
+    let window = (r.buffer >> (64 - WINDOW)) as usize;
     // SAFETY: a window has 13 bits, and either half of a look-up as many entries.
-    let entry = unsafe { &*r.table.add((r.buffer >> (64 - WINDOW)) as usize) };
-    let first = r.at.wrapping_add(entry.first().into());
-    let next = r.at.wrapping_add(entry.advance().into());
-    if (next.addr() ^ r.at.addr()) >= BLOCK_BYTES {
+    let (advance, entry) = unsafe {
+        let half = &*r.table;
+        (
+            *half.advances.get_unchecked(window),
+            half.entries.get_unchecked(window),
+        )
+    };
+    let first = r.at.wrapping_byte_add(entry.first.into());
+    let next = r.at.wrapping_byte_add(entry.next.into());
+    let last = last_byte(r.at);
+    if next.addr() > last {
+        cold_path();
         // SAFETY: as for this function.
         unsafe { rare(r, entry, first, bounds) };
         return;
@@ -227,19 +236,43 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
         *next.wrapping_sub(1) = entry.values[1].into();
         *first = entry.values[0].into();
     }
-    r.buffer <<= entry.length();
-    r.count = r.count.wrapping_sub(entry.length().into());
-    let after = next_block(r.at);
-    // SAFETY: `after` is the start of a block of the chunk, or its end; there are tables for both.
-    let dc = unsafe {
-        *bounds
-            .tables
-            .wrapping_byte_add(after.addr() / (BLOCK_BYTES / 8))
-    };
+    r.buffer <<= advance.length() & 63;
+    r.count = r.count.wrapping_sub(advance.length());
+    // The table of the block behind: the address is a block's but for the last byte.
+    let behind = bounds
+        .tables
+        .wrapping_byte_add(last / (BLOCK_BYTES / 8) + 1);
+    // SAFETY: what follows `last` is the start of a block of the chunk, or its end; there are
+    // tables for both.
+    let dc = unsafe { *behind };
     let ac = ac_half(r.table);
-    let ends = entry.ends();
+    let ends = advance.ends();
     r.table = select_unpredictable(ends, dc, ac);
-    r.at = select_unpredictable(ends, after, next);
+    r.at = select_unpredictable(ends, with_exposed_provenance_mut(last + 1), next);
+}
+
+/// [`step`] in either lane.
+///
+/// # Safety
+/// As for [`step`], for either lane.
+#[inline(always)]
+unsafe fn step_both(
+    a: &mut Registers,
+    a_bounds: &Bounds<'_>,
+    b: &mut Registers,
+    b_bounds: &Bounds<'_>,
+) {
+    // SAFETY: as for this function.
+    unsafe {
+        step(a, a_bounds);
+        step(b, b_bounds);
+    }
+}
+
+/// Address of the last byte of the block of `at`.
+#[inline(always)]
+fn last_byte(at: *mut i16) -> usize {
+    at.expose_provenance() | (BLOCK_BYTES - 1)
 }
 
 /// The first coefficient of the block behind that of `at`.
@@ -251,7 +284,7 @@ fn next_block(at: *mut i16) -> *mut i16 {
 
 /// The AC half of a look-up of which either half is given.
 #[inline(always)]
-fn ac_half(table: *const Entry) -> *const Entry {
+fn ac_half(table: *const Half) -> *const Half {
     with_exposed_provenance(table.expose_provenance() | AC_BIT)
 }
 
@@ -263,7 +296,7 @@ fn ac_half(table: *const Entry) -> *const Entry {
 unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bounds<'_>) {
     let last = next_block(r.at).wrapping_sub(1);
     let [size, code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
-    if entry.advance() == Entry::RARE && code != 0 && first < last {
+    if entry.next == Entry::RARE && code != 0 && first < last {
         // SAFETY: as for this function.
         unsafe { refill(r, bounds) };
         let value = r.buffer << (code & 63);
@@ -380,10 +413,12 @@ fn two(first: &mut Lane<'_>, second: &mut Lane<'_>) {
         while a.at.addr() < a_last && b.at.addr() < b_last {
             refill(&mut a, &a_bounds);
             refill(&mut b, &b_bounds);
-            for _ in 0..STEPS {
-                step(&mut a, &a_bounds);
-                step(&mut b, &b_bounds);
-            }
+            // `STEPS` times, written out: the counter of a loop would take a register that one of
+            // the lanes needs.
+            step_both(&mut a, &a_bounds, &mut b, &b_bounds);
+            step_both(&mut a, &a_bounds, &mut b, &b_bounds);
+            step_both(&mut a, &a_bounds, &mut b, &b_bounds);
+            step_both(&mut a, &a_bounds, &mut b, &b_bounds);
         }
         while a.at < a_bounds.end && b.at < b_bounds.end {
             refill(&mut a, &a_bounds);
