@@ -124,12 +124,50 @@ impl Place {
 /// Where the samples of one component go.
 #[derive(Debug)]
 pub(crate) struct Target<'p> {
-    pub(crate) samples: &'p mut [u8],
-    /// Samples from row to row.
-    pub(crate) stride: usize,
-    /// Samples of a block across and down: 8, 4, 2 or 1.
-    pub(crate) size: usize,
+    samples: &'p mut [u8],
+    stride: usize,
+    size: usize,
+    starts: usize,
     pub(crate) quant: &'p Multipliers,
+}
+
+impl<'p> Target<'p> {
+    /// Rows of samples, `stride` apart, for blocks of `size` samples across and down: 8, 4, 2 or 1.
+    pub(crate) fn new(
+        samples: &'p mut [u8],
+        stride: usize,
+        size: usize,
+        quant: &'p Multipliers,
+    ) -> Self {
+        let block = size
+            .checked_sub(1)
+            .and_then(|last| last.checked_mul(stride))
+            .and_then(|last| last.checked_add(size));
+        let starts = block.and_then(|block| (samples.len() + 1).checked_sub(block));
+        Self {
+            starts: starts.unwrap_or(0),
+            samples,
+            stride,
+            size,
+            quant,
+        }
+    }
+
+    /// Samples of a block across and down.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The samples from where a block starts, and how far its rows are apart.
+    ///
+    /// # Panics
+    /// If not all of its rows, of [`Self::size`] samples each, are within the samples.
+    #[inline(always)]
+    pub(crate) fn block_at(&mut self, place: &Place) -> (&mut [u8], usize) {
+        let start = place.offset as usize;
+        assert!(start < self.starts, "a block outside its plane");
+        (&mut self.samples[start..], self.stride)
+    }
 }
 
 /// Transforms the blocks of a chunk, each to its place, and zeroes them.
@@ -138,8 +176,9 @@ pub(crate) fn transform(blocks: &mut [Block], places: &[Place], targets: &mut [T
         if place.offset != Place::SKIP
             && let Some(target) = targets.get_mut(usize::from(place.component))
         {
-            let out = &mut target.samples[place.offset as usize..];
-            transform_8_bit(target.size, block, target.quant, out, target.stride);
+            let (size, quant) = (target.size, target.quant);
+            let (out, stride) = target.block_at(place);
+            transform_8_bit(size, block, quant, out, stride);
         }
         *block = Block::ZERO;
     }

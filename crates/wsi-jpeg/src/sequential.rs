@@ -463,22 +463,14 @@ impl<'s> Strand<'s> {
             .map(|((plane, shape), quant)| {
                 let rows = shape.rows_per_mcu();
                 let (samples, stride) = plane.mcu_row_mut(mcu_row * rows, rows);
-                Target {
-                    samples,
-                    stride,
-                    size: shape.unit,
-                    quant,
-                }
+                Target::new(samples, stride, shape.unit, quant)
             });
         let places = &self.places[first..first + count];
         // Without an allocation: there are at most four.
         let mut all: [Target<'_>; 4] = std::array::from_fn(|_| {
-            targets.next().unwrap_or(Target {
-                samples: &mut [],
-                stride: 0,
-                size: 1,
-                quant: &[0; 64],
-            })
+            targets
+                .next()
+                .unwrap_or_else(|| Target::new(&mut [], 0, 1, &[0; 64]))
         });
         self.kernels.transform(blocks, places, &mut all);
     }

@@ -1,9 +1,6 @@
 //! What the vector transforms have in common: sorting blocks, and where their samples go.
 
-use std::arch::x86_64::{
-    __m128i, _mm_castsi128_pd, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_storeh_pd,
-    _mm_storel_epi64,
-};
+use std::arch::x86_64::{__m128i, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_storel_epi64};
 
 use crate::idct::{self, Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
@@ -106,7 +103,7 @@ pub(super) fn sort<const LOW: bool>(
             continue;
         }
         let quant = target.quant;
-        match target.size {
+        match target.size() {
             8 => {
                 let bits = nonzero(block);
                 if bits & !1 == 0 {
@@ -145,7 +142,7 @@ pub(super) fn sort<const LOW: bool>(
                 }
             }
             _ => {
-                target.samples[place.offset as usize] = idct::eighth(block, quant);
+                target.block_at(place).0[0] = idct::eighth(block, quant);
                 *block = Block::ZERO;
             }
         }
@@ -157,8 +154,9 @@ pub(super) fn sort<const LOW: bool>(
 #[cold]
 #[inline(never)]
 fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
-    let out = &mut target.samples[place.offset as usize..];
-    idct::transform_8_bit(target.size, block, target.quant, out, target.stride);
+    let (size, quant) = (target.size(), target.quant);
+    let (out, stride) = target.block_at(place);
+    idct::transform_8_bit(size, block, quant, out, stride);
     *block = Block::ZERO;
 }
 
@@ -185,15 +183,8 @@ pub(super) struct Destination {
 /// Checks that a block of `size` rows has its place.
 #[inline(always)]
 pub(super) fn destination(target: &mut Target<'_>, place: &Place, size: usize) -> Destination {
-    let (start, stride) = (place.offset as usize, target.stride);
-    let rows = &mut target.samples[start..];
-    let end = (size - 1)
-        .checked_mul(stride)
-        .and_then(|last| last.checked_add(size));
-    assert!(
-        end.is_some_and(|end| end <= rows.len()),
-        "a block outside its plane"
-    );
+    assert!(size <= target.size(), "a block larger than its target has");
+    let (rows, stride) = target.block_at(place);
     Destination {
         first: rows.as_mut_ptr(),
         stride,
@@ -224,8 +215,21 @@ pub(super) fn put_8(rows: [__m128i; 4], to: Destination) {
         // SAFETY: `destination` has checked that 8 rows of 8 bytes can be written.
         unsafe {
             _mm_storel_epi64(at.cast(), two);
-            _mm_storeh_pd(at.wrapping_add(to.stride).cast(), _mm_castsi128_pd(two));
+            store_upper(at.wrapping_add(to.stride), two);
         }
+    }
+}
+
+/// Writes the upper 8 bytes.
+///
+/// # Safety
+/// As many bytes can be written to `at`.
+#[target_feature(enable = "avx2")]
+unsafe fn store_upper(at: *mut u8, bytes: __m128i) {
+    // SAFETY: as for this function. Compilers make a shuffle and a store of the intrinsic.
+    unsafe {
+        std::arch::asm!("vmovhps qword ptr [{0}], {1}", in(reg) at, in(xmm_reg) bytes,
+            options(nostack, preserves_flags));
     }
 }
 

@@ -89,12 +89,9 @@ fn transforms(size: usize, last: usize) {
         },
         |set| {
             blocks.copy_from_slice(black_box(&source));
-            let mut targets = planes.each_mut().map(|samples| Target {
-                samples,
-                stride,
-                size,
-                quant: &quant,
-            });
+            let mut targets = planes
+                .each_mut()
+                .map(|samples| Target::new(samples, stride, size, &quant));
             set.transform(black_box(&mut blocks), &places, &mut targets);
             black_box(&mut blocks);
         },

@@ -173,11 +173,9 @@ impl Chunk {
         let mut targets: Vec<Target<'_>> = planes
             .iter_mut()
             .zip(&self.planes)
-            .map(|(samples, plane)| Target {
-                samples: &mut samples[plane.start..plane.end],
-                stride: plane.stride,
-                size: plane.size,
-                quant: &plane.quant,
+            .map(|(samples, plane)| {
+                let samples = &mut samples[plane.start..plane.end];
+                Target::new(samples, plane.stride, plane.size, &plane.quant)
             })
             .collect();
         with(&mut blocks, &self.places, &mut targets);
@@ -251,12 +249,7 @@ fn transforms_never_write_outside_a_plane_that_is_too_small() {
         let quant = [1; 64];
         let mut all = [GUARD; 200];
         let length = (size - 1) * 10 + size - 1;
-        let mut target = Target {
-            samples: &mut all[50..50 + length],
-            stride,
-            size,
-            quant: &quant,
-        };
+        let mut target = Target::new(&mut all[50..50 + length], stride, size, &quant);
         let places = [Place {
             component: 0,
             offset: 0,
