@@ -120,7 +120,7 @@ pub(in crate::arch) fn transform(
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
         // To know that half of a block is zero made nothing faster here.
         let lists = sort::<false>(blocks, places, targets, |block| nonzero(block));
-        pairs::<8>(lists.of(8, false), blocks, places, targets);
+        fours(lists.of(8, false), blocks, places, targets);
         pairs::<4>(lists.of(4, false), blocks, places, targets);
         pairs::<2>(lists.of(2, false), blocks, places, targets);
     }
@@ -334,4 +334,105 @@ fn eight(input: &Operands) -> (__m512i, __m512i) {
         _mm512_xor_si512(_mm512_packs_epi16(c01, c23), center),
         _mm512_xor_si512(_mm512_packs_epi16(c45, c67), center),
     )
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
+fn fours(list: &[u8], blocks: &mut [Block], places: &[Place], targets: &mut [Target<'_>]) {
+    let (whole, rest) = list.as_chunks::<4>();
+    for four in whole {
+        let numbers = four.map(usize::from);
+        let ops = [0, 1, 2, 3].map(|i: usize| {
+            let number = numbers[i];
+            let target = &targets[usize::from(places[number].component)];
+            operands(&blocks[number], target.quant)
+        });
+        for n in numbers {
+            blocks[n] = Block::ZERO;
+        }
+        let input = [0, 2].map(|i: usize| Operands {
+            p04: _mm512_shuffle_i64x2::<0x44>(ops[i].0, ops[i + 1].0),
+            p26: _mm512_shuffle_i64x2::<0xEE>(ops[i].0, ops[i + 1].0),
+            p71: _mm512_shuffle_i64x2::<0x44>(ops[i].1, ops[i + 1].1),
+            p35: _mm512_shuffle_i64x2::<0xEE>(ops[i].1, ops[i + 1].1),
+        });
+        let out = eight2(&input);
+        for i in 0..4 {
+            let (c0, c4) = out[i / 2];
+            let all = _mm512_permutex2var_epi8(c0, load_bytes(&SAMPLES[i % 2]), c4);
+            let place = &places[numbers[i]];
+            let target = &mut targets[usize::from(place.component)];
+            let rows = [
+                _mm512_castsi512_si128(all),
+                _mm512_extracti32x4_epi32::<1>(all),
+                _mm512_extracti32x4_epi32::<2>(all),
+                _mm512_extracti32x4_epi32::<3>(all),
+            ];
+            put_8(rows, destination(target, place, 8));
+        }
+    }
+    pairs::<8>(rest, blocks, places, targets);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline]
+fn pass_82(x: &[Operands; 2], half: __m512i) -> [[__m512i; 2]; 8] {
+    macro_rules! two { (|$i:ident| $e:expr) => {{ let a = { let $i = 0usize; $e }; let b = { let $i = 1usize; $e }; [a, b] }} }
+    let swapped = two!(|i| _mm512_rol_epi32::<16>(x[i].p04));
+    let t0 = two!(|i| multiply_add(half, _mm512_add_epi16(x[i].p04, swapped[i]), 8192, 0));
+    let t1 = two!(|i| multiply_add(half, _mm512_sub_epi16(x[i].p04, swapped[i]), 8192, 0));
+    let e0 = two!(|i| multiply_add(t0[i], x[i].p26, 10703, 4433));
+    let e3 = two!(|i| multiply_add(t0[i], x[i].p26, -10703, -4433));
+    let e1 = two!(|i| multiply_add(t1[i], x[i].p26, 4433, -10704));
+    let e2 = two!(|i| multiply_add(t1[i], x[i].p26, -4433, 10704));
+    let z34 = two!(|i| _mm512_add_epi16(x[i].p71, x[i].p35));
+    let s3 = two!(|i| _mm512_madd_epi16(z34[i], factors(-6436, 9633)));
+    let s4 = two!(|i| _mm512_madd_epi16(z34[i], factors(9633, 6437)));
+    let o0 = two!(|i| multiply_add(s4[i], x[i].p71, -7373, 4926));
+    let o1 = two!(|i| multiply_add(s3[i], x[i].p35, 4177, -20995));
+    let o2 = two!(|i| multiply_add(s4[i], x[i].p35, -20995, -4176));
+    let o3 = two!(|i| multiply_add(s3[i], x[i].p71, -4927, -7373));
+    [
+        two!(|i| _mm512_add_epi32(e0[i], o0[i])),
+        two!(|i| _mm512_add_epi32(e1[i], o1[i])),
+        two!(|i| _mm512_add_epi32(e2[i], o2[i])),
+        two!(|i| _mm512_add_epi32(e3[i], o3[i])),
+        two!(|i| _mm512_sub_epi32(e3[i], o3[i])),
+        two!(|i| _mm512_sub_epi32(e2[i], o2[i])),
+        two!(|i| _mm512_sub_epi32(e1[i], o1[i])),
+        two!(|i| _mm512_sub_epi32(e0[i], o0[i])),
+    ]
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline]
+fn eight2(input: &[Operands; 2]) -> [(__m512i, __m512i); 2] {
+    macro_rules! two { (|$i:ident| $e:expr) => {{ let a = { let $i = 0usize; $e }; let b = { let $i = 1usize; $e }; [a, b] }} }
+    let x = pass_82(input, _mm512_set1_epi32(1 << 10));
+    let r01 = two!(|i| pack::<11>(x[0][i], x[1][i]));
+    let r23 = two!(|i| pack::<11>(x[2][i], x[3][i]));
+    let r45 = two!(|i| pack::<11>(x[4][i], x[5][i]));
+    let r67 = two!(|i| pack::<11>(x[6][i], x[7][i]));
+    let (even, odd) = (load_words(&COLUMNS_EVEN), load_words(&COLUMNS_ODD));
+    let upper_even = two!(|i| _mm512_permutex2var_epi16(r01[i], even, r23[i]));
+    let upper_odd = two!(|i| _mm512_permutex2var_epi16(r01[i], odd, r23[i]));
+    let lower_even = two!(|i| _mm512_permutex2var_epi16(r45[i], even, r67[i]));
+    let lower_odd = two!(|i| _mm512_permutex2var_epi16(r45[i], odd, r67[i]));
+    let rows = two!(|i| Operands {
+        p04: _mm512_shuffle_i64x2::<0x88>(upper_even[i], lower_even[i]),
+        p26: _mm512_shuffle_i64x2::<0xDD>(upper_even[i], lower_even[i]),
+        p71: _mm512_shuffle_i64x2::<0x88>(upper_odd[i], lower_odd[i]),
+        p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd[i], lower_odd[i]),
+    });
+    let x = pass_82(&rows, _mm512_set1_epi32(1 << 17));
+    let upper = load_words(&UPPER);
+    let shifted = |a, b| _mm512_srai_epi16::<2>(_mm512_permutex2var_epi16(a, upper, b));
+    let c01 = two!(|i| shifted(x[0][i], x[1][i]));
+    let c23 = two!(|i| shifted(x[2][i], x[3][i]));
+    let c45 = two!(|i| shifted(x[4][i], x[5][i]));
+    let c67 = two!(|i| shifted(x[6][i], x[7][i]));
+    let center = _mm512_set1_epi8(-128);
+    two!(|i| (
+        _mm512_xor_si512(_mm512_packs_epi16(c01[i], c23[i]), center),
+        _mm512_xor_si512(_mm512_packs_epi16(c45[i], c67[i]), center),
+    ))
 }
