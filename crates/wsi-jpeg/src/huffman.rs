@@ -172,17 +172,17 @@ impl HuffmanTable {
     #[inline(always)]
     pub(crate) fn long_symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
         // By value, so that the reader can stay in registers.
-        let (length, symbol) = self.long_code((bits.buffer >> 48) as u32);
+        let (length, symbol) = self.code_longer_than(LOOKAHEAD, (bits.buffer >> 48) as u32);
         bits.drop(length);
         symbol
     }
 
-    /// Length and symbol of the code at the top of 16 bits (T.81 figure F.16, by comparison of
-    /// justified codes).
+    /// Length and symbol of the code at the top of 16 bits, which is longer than `bits` (T.81 figure
+    /// F.16, by comparison of justified codes).
     #[cold]
     #[inline(never)]
-    fn long_code(&self, window: u32) -> (u32, Option<u8>) {
-        for length in LOOKAHEAD + 1..=16 {
+    pub(crate) fn code_longer_than(&self, bits: u32, window: u32) -> (u32, Option<u8>) {
+        for length in bits + 1..=16 {
             if window < self.limits[length as usize] {
                 return (length, self.symbol_of(window >> (16 - length), length));
             }

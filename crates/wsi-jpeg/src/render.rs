@@ -297,6 +297,12 @@ fn upsample_row<S: Sample>(
     y: usize,
     sums: &mut [u16],
 ) {
+    if matches!(
+        component.method,
+        Method::None | Method::Repeat { across: 1, .. }
+    ) {
+        return;
+    }
     let mut upsampled = std::mem::take(&mut plane.upsampled);
     let (near, far) = near_and_far(y, component);
     let lower = y % 2 == 1;

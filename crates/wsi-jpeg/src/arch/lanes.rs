@@ -270,16 +270,10 @@ unsafe fn step_both(
 }
 
 /// Address of the last byte of the block of `at`.
+// By exposed addresses here and below: `map_addr` costs three more instructions a step.
 #[inline(always)]
 fn last_byte(at: *mut i16) -> usize {
     at.expose_provenance() | (BLOCK_BYTES - 1)
-}
-
-/// The first coefficient of the block behind that of `at`.
-#[inline(always)]
-fn next_block(at: *mut i16) -> *mut i16 {
-    // By exposed addresses here and below: `map_addr` costs three more instructions a step.
-    with_exposed_provenance_mut((at.expose_provenance() | (BLOCK_BYTES - 1)) + 1)
 }
 
 /// The AC half of a look-up of which either half is given.
@@ -288,36 +282,69 @@ fn ac_half(table: *const Half) -> *const Half {
     with_exposed_provenance(table.expose_provenance() | AC_BIT)
 }
 
-/// Decodes a coefficient of which only the code is in the look-up; leaves the rest to [`slow`].
+/// Decodes a coefficient that the look-up does not know whole; leaves the rest to [`slow`].
 ///
 /// # Safety
-/// As for [`step`]; `first` is where the entry puts its coefficient.
+/// As for [`step`]; `entry` is the one at hand, and `first` is where it puts its coefficient.
 #[inline(always)]
 unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bounds<'_>) {
-    let last = next_block(r.at).wrapping_sub(1);
-    let [size, code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
-    if entry.next == Entry::RARE && code != 0 && first < last {
+    let last = last_byte(r.at) - 1;
+    if entry.next == Entry::RARE {
         // SAFETY: as for this function.
         unsafe { refill(r, bounds) };
-        let value = r.buffer << (code & 63);
-        let bits = (value >> ((64 - size) & 63)).cast_signed();
-        // T.81 figure F.12: a leading 0 marks a negative value.
-        let negative = (value.cast_signed() >> 63) + 1;
-        // SAFETY: `first` is behind `at` and before the last coefficient of its block.
-        unsafe { *first = (bits - negative * ((1 << size) - 1)) as i16 };
-        r.buffer = value << size;
-        r.count = (r.count & 63).wrapping_sub(code + size);
-        r.at = first.wrapping_add(1);
-        r.table = ac_half(r.table);
-        // SAFETY: as for this function.
-        unsafe { refill(r, bounds) };
-        return;
+        let [mut size, mut code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
+        let mut first = first;
+        if code == 0 {
+            let long = long_code(r.at, r.buffer, bounds);
+            (size, code) = (long.size.into(), long.length.into());
+            first = r.at.wrapping_add(long.run.into());
+        }
+        if size > 0 && first.addr() < last {
+            let value = r.buffer << (code & 63);
+            let bits = (value >> ((64 - size) & 63)).cast_signed();
+            // T.81 figure F.12: a leading 0 marks a negative value.
+            let negative = (value.cast_signed() >> 63) + 1;
+            // SAFETY: `first` is not before `at` and before the last coefficient of its block.
+            unsafe { *first = (bits - negative * ((1 << size) - 1)) as i16 };
+            r.buffer = value << size;
+            r.count = (r.count & 63).wrapping_sub(code + size);
+            r.at = first.wrapping_add(1);
+            r.table = ac_half(r.table);
+            // SAFETY: as for this function.
+            unsafe { refill(r, bounds) };
+            return;
+        }
     }
     *r = slow(*r, bounds);
 }
 
-/// Decodes one symbol by the scalar code: long and undefined codes, and those that end a block
-/// without an end-of-block code.
+/// A code that is longer than a window.
+struct LongCode {
+    /// Coefficients before the one that it is of.
+    run: u8,
+    /// Bits of its value, 1 to 15; or 0 if there are none or the code is undefined.
+    size: u8,
+    length: u8,
+}
+
+/// The code that the highest 16 bits of the buffer begin with.
+#[inline(never)]
+fn long_code(at: *mut i16, buffer: u64, bounds: &Bounds<'_>) -> LongCode {
+    let at = (at.addr() - bounds.start.addr()) / size_of::<i16>();
+    let codes = &bounds.schedule.codes[usize::from(bounds.schedule.of_block[at / 64])];
+    let dc = at.is_multiple_of(64);
+    let table = if dc { &codes.dc } else { &codes.ac };
+    let (length, symbol) = table.code_longer_than(WINDOW, (buffer >> 48) as u32);
+    let symbol = symbol.unwrap_or(0);
+    LongCode {
+        run: if dc { 0 } else { symbol >> 4 },
+        size: symbol & 15,
+        length: length as u8,
+    }
+}
+
+/// Decodes one symbol by the scalar code: undefined codes, those without a value that are too long
+/// for a window, and those that fill a block.
 #[cold]
 #[inline(never)]
 fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {

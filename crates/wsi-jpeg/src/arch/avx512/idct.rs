@@ -166,10 +166,10 @@ fn pairs<const SIZE: usize>(
         // The last of an odd number is transformed twice.
         let second = usize::from(*pair.last().unwrap_or(&pair[0]));
         let numbers = [first, second];
-        let [a, b] = numbers.map(|number| {
-            let target = &targets[usize::from(places[number].component)];
-            operands(&blocks[number], target.quant)
-        });
+        // Not by `array::map`: closures given to it would be called, not inlined.
+        let quant_of = |number: usize| targets[usize::from(places[number].component)].quant;
+        let a = operands(&blocks[first], quant_of(first));
+        let b = operands(&blocks[second], quant_of(second));
         blocks[first] = Block::ZERO;
         blocks[second] = Block::ZERO;
         let input = Operands {
