@@ -18,7 +18,7 @@ pub(crate) const WINDOW: u32 = 13;
 /// Entries of the look-up of one Huffman code.
 pub(crate) const ENTRIES: usize = 1 << WINDOW;
 
-/// How far a window of bits leads: the bits that are used up, and whether the block ends there.
+/// How far a window of bits leads: the bits that are used up, and 128 if the block ends there.
 ///
 /// A byte apart from the [`Entry`], because the next look-up waits for this alone: the tables of all
 /// components then are in the first cache, which cannot hold their entries.
@@ -34,10 +34,10 @@ impl Advance {
         Self(length as u8 | if ends { Self::ENDS } else { 0 })
     }
 
-    /// Bits of the window that are used up, in the lowest 6 bits; 0 where there is no whole
-    /// coefficient. What lies above is of no account.
+    /// Bits that are used up in the lowest 6 bits, 0 where there is no whole coefficient; and 128 if
+    /// the block ends.
     #[inline(always)]
-    pub(crate) fn length(self) -> u64 {
+    pub(crate) fn both(self) -> u64 {
         self.0.into()
     }
 

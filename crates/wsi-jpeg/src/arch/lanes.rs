@@ -36,12 +36,19 @@ const AC_BIT: usize = size_of::<Half>();
 /// Which look-ups the blocks of a chunk take.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    /// DC look-up of each block, and of one more.
+    /// DC look-up of each block, and of one more: those of the first blocks last.
     tables: [*const Half; CHUNK_BLOCKS + 1],
     /// Codes of the blocks of one MCU; the tables are theirs.
     codes: Box<[Arc<Codes>]>,
     /// Which of them each block has.
     of_block: [u8; CHUNK_BLOCKS],
+}
+
+impl Schedule {
+    /// DC look-up of a block, or of what follows the last one.
+    fn table(&self, block: usize) -> *const Half {
+        self.tables[CHUNK_BLOCKS - block]
+    }
 }
 
 // SAFETY: the pointers lead to look-ups that `codes` keeps alive and that nobody changes.
@@ -56,7 +63,7 @@ impl Schedule {
             return None;
         }
         let mut tables = [std::ptr::null(); CHUNK_BLOCKS + 1];
-        for (table, codes) in tables.iter_mut().zip(codes.iter().cycle()) {
+        for (table, codes) in tables.iter_mut().rev().zip(codes.iter().cycle()) {
             // Of the whole look-up, not of its DC half: the AC half is reached from here.
             *table = std::ptr::from_ref(codes.lookup()).cast();
         }
@@ -115,16 +122,12 @@ impl<'l> Lane<'l> {
     fn bounds(&mut self) -> Bounds<'l> {
         let readable = self.segment.len() - PADDING + 8;
         let start = self.blocks.as_mut_ptr().cast::<i16>();
-        let table_of_first = self.schedule.tables.as_ptr();
         Bounds {
             schedule: self.schedule,
             segment: self.segment,
             limit: self.segment[readable..].as_ptr(),
             start,
             end: start.wrapping_add(self.blocks.len() * 64),
-            // Blocks are 128 bytes apart and aligned to that, pointers 8: an address of a block
-            // over 16 is that of its table, but for this difference.
-            tables: table_of_first.wrapping_byte_sub(start.addr() / (BLOCK_BYTES / 8)),
             failed: Cell::new(self.state.failed),
         }
     }
@@ -133,10 +136,10 @@ impl<'l> Lane<'l> {
         let bits = self.state.bits;
         let readable = self.segment.len() - PADDING + 8;
         let at = self.state.at.min(self.blocks.len() * 64);
-        let table = self.schedule.tables[at / 64];
+        let table = self.schedule.table(at / 64);
         Registers {
             buffer: bits.buffer,
-            count: bits.count.min(63).into(),
+            count: count(bits.count, at / 64),
             next: self.segment[bits.next.min(readable)..].as_ptr(),
             at: bounds.start.wrapping_add(at),
             table: if at.is_multiple_of(64) {
@@ -167,8 +170,6 @@ struct Bounds<'l> {
     limit: *const u8,
     start: *mut i16,
     end: *mut i16,
-    /// The schedule's tables, moved so that a block's address over 16 leads to its table.
-    tables: *const *const Half,
     failed: Cell<bool>,
 }
 
@@ -180,11 +181,20 @@ struct Bounds<'l> {
 #[derive(Debug, Clone, Copy)]
 struct Registers {
     buffer: u64,
-    /// Bits in the buffer, in the lowest 6 bits; what lies above is of no account.
+    /// See [`count`].
     count: u64,
     next: *const u8,
     at: *mut i16,
     table: *const Half,
+}
+
+/// Where the number of blocks is in [`count`].
+const BLOCKS_SHIFT: u32 = 7;
+
+/// Bits in the buffer and, above them, the blocks that are left of the largest chunk. To subtract
+/// an [`Advance`](crate::codes::Advance) does for both.
+fn count(bits: u32, block: usize) -> u64 {
+    ((CHUNK_BLOCKS - block) << BLOCKS_SHIFT) as u64 | u64::from(bits.min(63))
 }
 
 /// Brings the buffer to at least 56 bits.
@@ -236,15 +246,12 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
         *next.wrapping_sub(1) = entry.values[1].into();
         *first = entry.values[0].into();
     }
-    r.buffer <<= advance.length() & 63;
-    r.count = r.count.wrapping_sub(advance.length());
-    // The table of the block behind: the address is a block's but for the last byte.
-    let behind = bounds
-        .tables
-        .wrapping_byte_add(last / (BLOCK_BYTES / 8) + 1);
-    // SAFETY: what follows `last` is the start of a block of the chunk, or its end; there are
-    // tables for both.
-    let dc = unsafe { *behind };
+    // Not by way of `at`: that waits for the entry, which may be far away.
+    let left = (r.count >> BLOCKS_SHIFT) as usize;
+    // SAFETY: a block is left, so there are this table and one for what follows its block.
+    let dc = unsafe { *bounds.schedule.tables.get_unchecked(left - 1) };
+    r.buffer <<= advance.both() & 63;
+    r.count -= advance.both();
     let ac = ac_half(r.table);
     let ends = advance.ends();
     r.table = select_unpredictable(ends, dc, ac);
@@ -307,7 +314,7 @@ unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bound
             // SAFETY: `first` is not before `at` and before the last coefficient of its block.
             unsafe { *first = (bits - negative * ((1 << size) - 1)) as i16 };
             r.buffer = value << size;
-            r.count = (r.count & 63).wrapping_sub(code + size);
+            r.count -= code + size;
             r.at = first.wrapping_add(1);
             r.table = ac_half(r.table);
             // SAFETY: as for this function.
@@ -385,10 +392,11 @@ fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     let position = bits.pause();
     let readable = bounds.segment.len() - PADDING + 8;
     let within = k < 63;
-    let table = bounds.schedule.tables[if within { block } else { block + 1 }];
+    let next_block = if within { block } else { block + 1 };
+    let table = bounds.schedule.table(next_block);
     Registers {
         buffer: position.buffer,
-        count: position.count.into(),
+        count: count(position.count, next_block),
         next: bounds.segment[position.next.min(readable)..].as_ptr(),
         at: bounds
             .start
