@@ -9,6 +9,19 @@ use crate::tables::ZIGZAG_ORDER;
 pub(super) const EVEN: [(usize, usize); 2] = [(0, 4), (2, 6)];
 pub(super) const ODD: [(usize, usize); 2] = [(7, 1), (3, 5)];
 
+/// A bit for each zigzag index in the first four rows and columns.
+pub(super) const CORNER: u64 = {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < 64 {
+        if at / 8 < 4 && at % 8 < 4 {
+            bits |= 1 << ZIGZAG_ORDER[at];
+        }
+        at += 1;
+    }
+    bits
+};
+
 /// A bit for each zigzag index in these rows.
 const fn rows_bits(rows: &[usize]) -> u64 {
     let mut bits = 0;
@@ -25,11 +38,11 @@ const fn rows_bits(rows: &[usize]) -> u64 {
 }
 
 /// What must hold something for the first pass to be a transform, see [`idct`].
-const NOT_FLAT_8: u64 = rows_bits(&[1, 2, 3, 4, 5, 6, 7]);
+pub(super) const NOT_FLAT_8: u64 = rows_bits(&[1, 2, 3, 4, 5, 6, 7]);
 const NOT_FLAT_4: u64 = rows_bits(&[1, 2, 3, 5, 6, 7]);
 
 /// Blocks of one call of [`sort`], at most.
-pub(super) const LIST: usize = 128;
+pub(super) const LIST: usize = 192;
 
 /// Numbers of the blocks that are to be transformed, by the size of what they become.
 pub(super) struct Lists {
@@ -107,9 +120,7 @@ pub(super) fn sort<const LOW: bool>(
             8 => {
                 let bits = nonzero(block);
                 if bits & !1 == 0 {
-                    let sample = idct::dc_only(block, quant);
-                    block[0] = 0;
-                    fill(destination(target, place, 8), 8, sample);
+                    flat(block, place, target);
                 } else if bits & NOT_FLAT_8 != 0 || is_tame(block, quant) {
                     if LOW && bits >> 32 == 0 {
                         lists.low_eights.push(number);
@@ -150,10 +161,18 @@ pub(super) fn sort<const LOW: bool>(
     lists
 }
 
+/// A block of 8 x 8 samples with nothing but its DC coefficient.
+#[inline(always)]
+pub(super) fn flat(block: &mut Block, place: &Place, target: &mut Target<'_>) {
+    let sample = idct::dc_only(block, target.quant);
+    block[0] = 0;
+    fill(destination(target, place, 8), 8, sample);
+}
+
 /// The blocks that are too rare for vectors.
 #[cold]
 #[inline(never)]
-fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
+pub(super) fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
     let (size, quant) = (target.size(), target.quant);
     let (out, stride) = target.block_at(place);
     idct::transform_8_bit(size, block, quant, out, stride);
@@ -163,7 +182,7 @@ fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) {
 /// Whether the first pass, which saturates, gives what the wrapping shift of a flat block gives.
 #[cold]
 #[inline(never)]
-fn is_tame(block: &Block, quant: &Multipliers) -> bool {
+pub(super) fn is_tame(block: &Block, quant: &Multipliers) -> bool {
     const FIRST_ROW: [usize; 8] = [0, 1, 5, 6, 14, 15, 27, 28];
     let small = |at: usize| (-8192..8192).contains(&block[at].wrapping_mul(quant[at]));
     FIRST_ROW.into_iter().all(small)

@@ -26,7 +26,7 @@ use crate::huffman::{BitPosition, Bits, PADDING, extend};
 use crate::idct::Block;
 
 /// Blocks of the largest chunk.
-pub(crate) const CHUNK_BLOCKS: usize = 120;
+pub(crate) const CHUNK_BLOCKS: usize = 192;
 
 /// Bytes of a block.
 const BLOCK_BYTES: usize = size_of::<Block>();

@@ -65,7 +65,7 @@ impl Noise {
     fn block(&mut self) -> Block {
         let mut block = Block::ZERO;
         let bits = [16, 16, 16, 12, 8, 3][self.below(6)];
-        match self.below(8) {
+        match self.below(9) {
             0 => {}
             1 => block[0] = self.value(bits),
             // The first row of coefficients alone, for which the first pass is a shift; and with
@@ -80,7 +80,13 @@ impl Noise {
             // One coefficient, anywhere.
             4 => block[self.below(64)] = self.value(bits),
             5 => block[..10].fill_with(|| self.value(bits)),
+            // The first rows and columns.
             6 => {
+                for at in (0..32).filter(|at| at % 8 < 4) {
+                    block[usize::from(ZIGZAG_ORDER[at])] = self.value(bits);
+                }
+            }
+            7 => {
                 for _ in 0..6 {
                     block[self.below(64)] = self.value(bits);
                 }

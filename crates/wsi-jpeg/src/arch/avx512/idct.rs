@@ -15,6 +15,8 @@
 use std::arch::x86_64::*;
 
 use super::super::blocks::{EVEN, LIST, ODD, destination, put_2, put_4, put_8, sort};
+use super::corner::corners;
+use super::kinds::Kinds;
 use super::reduced::{four, two};
 use crate::idct::{Block, Multipliers, Place, Target};
 use crate::tables::ZIGZAG_ORDER;
@@ -27,7 +29,7 @@ pub(super) struct Words([i16; 32]);
 /// Indices for a permutation of 64 bytes out of two registers.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Bytes([u8; 64]);
+pub(super) struct Bytes(pub(super) [u8; 64]);
 
 /// From zigzag order to the pairs of rows of all 8 columns, 8 pairs for each of two pairs of rows.
 const fn pair_rows(rows: [(usize, usize); 2]) -> Words {
@@ -74,17 +76,16 @@ const fn pair_columns(columns: [(usize, usize); 2]) -> Words {
     Words(words)
 }
 
-/// From the second pass to the 64 samples of a block, row by row.
-const fn samples(block: usize) -> Bytes {
+/// From the second pass to 64 samples, row by row; `slots` says which of the 16 sums of each column
+/// the rows are.
+pub(super) const fn samples(slots: [usize; 8]) -> Bytes {
     let mut bytes = [0; 64];
     let mut row = 0;
     while row < 8 {
         let mut column = 0;
         while column < 8 {
-            // The sums of a column: rows 0 to 3 of either block, then rows 4 to 7.
-            let sum = ((row / 4) * 2 + block) * 4 + row % 4;
             // Two columns to a register of words, whose lanes alternate with those of the next two.
-            let word = column % 2 * 16 + sum;
+            let word = column % 2 * 16 + slots[row];
             let at = column / 4 * 64 + word / 8 * 16 + column % 4 / 2 * 8 + word % 8;
             bytes[row * 8 + column] = at as u8;
             column += 1;
@@ -108,7 +109,11 @@ static UPPER: Words = {
     }
     Words(words)
 };
-static SAMPLES: [Bytes; 2] = [samples(0), samples(1)];
+/// Of either block: rows 0 to 3 of both come before rows 4 to 7.
+static SAMPLES: [Bytes; 2] = [
+    samples([0, 1, 2, 3, 8, 9, 10, 11]),
+    samples([4, 5, 6, 7, 12, 13, 14, 15]),
+];
 
 /// See [`Kernels::transform`](super::super::Kernels::transform).
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
@@ -118,9 +123,14 @@ pub(in crate::arch) fn transform(
     targets: &mut [Target<'_>],
 ) {
     for (blocks, places) in blocks.chunks_mut(LIST).zip(places.chunks(LIST)) {
-        // To know that half of a block is zero made nothing faster here.
+        if targets.iter().all(|target| target.size() == 8) {
+            let kinds = Kinds::sort(blocks, places, targets);
+            corners(kinds.corner.numbers(), blocks, places, targets);
+            eights(kinds.full.numbers(), blocks, places, targets);
+            continue;
+        }
         let lists = sort::<false>(blocks, places, targets, |block| nonzero(block));
-        fours(lists.of(8, false), blocks, places, targets);
+        eights(lists.of(8, false), blocks, places, targets);
         pairs::<4>(lists.of(4, false), blocks, places, targets);
         pairs::<2>(lists.of(2, false), blocks, places, targets);
     }
@@ -128,7 +138,8 @@ pub(in crate::arch) fn transform(
 
 /// A bit for each coefficient that is not zero, by zigzag index.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn nonzero(block: &Block) -> u64 {
+#[inline]
+pub(super) fn nonzero(block: &Block) -> u64 {
     let (low, high) = load(block);
     u64::from(_mm512_test_epi16_mask(low, low))
         | u64::from(_mm512_test_epi16_mask(high, high)) << 32
@@ -148,12 +159,66 @@ pub(super) fn load_words(words: &Words) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f")]
-fn load_bytes(bytes: &Bytes) -> __m512i {
+pub(super) fn load_bytes(bytes: &Bytes) -> __m512i {
     // SAFETY: 64 bytes, aligned to as many.
     unsafe { _mm512_load_si512(bytes.0.as_ptr().cast()) }
 }
 
-/// Transforms the blocks of a list to `SIZE` x `SIZE` samples and zeroes them.
+/// The expression with the index 0, and with 1.
+macro_rules! twice {
+    (|$index:ident| $expression:expr) => {
+        [
+            {
+                const $index: usize = 0;
+                $expression
+            },
+            {
+                const $index: usize = 1;
+                $expression
+            },
+        ]
+    };
+}
+
+/// Transforms the blocks of a list to 8 x 8 samples and zeroes them.
+///
+/// Four at a time: two pairs, so that the one fills the waits of the other.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
+fn eights(list: &[u8], blocks: &mut [Block], places: &[Place], targets: &mut [Target<'_>]) {
+    for four in list.chunks(4) {
+        // The last one is transformed again for those that lack.
+        let last = four.len() - 1;
+        let numbers = [0, 1, 2, 3].map(|index: usize| usize::from(four[index.min(last)]));
+        let quant_of = |number: usize| targets[usize::from(places[number].component)].quant;
+        let input = twice!(|I| {
+            let (first, second) = (numbers[2 * I], numbers[2 * I + 1]);
+            two_blocks(
+                operands(&blocks[first], quant_of(first)),
+                operands(&blocks[second], quant_of(second)),
+            )
+        });
+        for number in numbers {
+            blocks[number] = Block::ZERO;
+        }
+        let pairs = eight(&input);
+        for (index, number) in numbers.into_iter().enumerate() {
+            let (columns0, columns4) = pairs[index / 2];
+            let order = load_bytes(&SAMPLES[index % 2]);
+            let all = _mm512_permutex2var_epi8(columns0, order, columns4);
+            let rows = [
+                _mm512_castsi512_si128(all),
+                _mm512_extracti32x4_epi32::<1>(all),
+                _mm512_extracti32x4_epi32::<2>(all),
+                _mm512_extracti32x4_epi32::<3>(all),
+            ];
+            let place = &places[number];
+            let target = &mut targets[usize::from(place.component)];
+            put_8(rows, destination(target, place, 8));
+        }
+    }
+}
+
+/// Transforms the blocks of a list to `SIZE` x `SIZE` samples, 4 or 2, and zeroes them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
 fn pairs<const SIZE: usize>(
     list: &[u8],
@@ -172,27 +237,8 @@ fn pairs<const SIZE: usize>(
         let b = operands(&blocks[second], quant_of(second));
         blocks[first] = Block::ZERO;
         blocks[second] = Block::ZERO;
-        let input = Operands {
-            p04: _mm512_shuffle_i64x2::<0x44>(a.0, b.0),
-            p26: _mm512_shuffle_i64x2::<0xEE>(a.0, b.0),
-            p71: _mm512_shuffle_i64x2::<0x44>(a.1, b.1),
-            p35: _mm512_shuffle_i64x2::<0xEE>(a.1, b.1),
-        };
-        if SIZE == 8 {
-            let (columns0, columns4) = eight(&input);
-            for (number, samples) in numbers.into_iter().zip(&SAMPLES) {
-                let all = _mm512_permutex2var_epi8(columns0, load_bytes(samples), columns4);
-                let place = &places[number];
-                let target = &mut targets[usize::from(place.component)];
-                let rows = [
-                    _mm512_castsi512_si128(all),
-                    _mm512_extracti32x4_epi32::<1>(all),
-                    _mm512_extracti32x4_epi32::<2>(all),
-                    _mm512_extracti32x4_epi32::<3>(all),
-                ];
-                put_8(rows, destination(target, place, 8));
-            }
-        } else if SIZE == 4 {
+        let input = two_blocks(a, b);
+        if SIZE == 4 {
             let both = four(&input);
             let rows = [
                 _mm512_castsi512_si128(both),
@@ -234,6 +280,17 @@ fn operands(block: &Block, quant: &Multipliers) -> (__m512i, __m512i) {
     )
 }
 
+/// Of two blocks.
+#[target_feature(enable = "avx512f")]
+fn two_blocks(a: (__m512i, __m512i), b: (__m512i, __m512i)) -> Operands {
+    Operands {
+        p04: _mm512_shuffle_i64x2::<0x44>(a.0, b.0),
+        p26: _mm512_shuffle_i64x2::<0xEE>(a.0, b.0),
+        p71: _mm512_shuffle_i64x2::<0x44>(a.1, b.1),
+        p35: _mm512_shuffle_i64x2::<0xEE>(a.1, b.1),
+    }
+}
+
 /// Pairs of 16 columns or rows.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
@@ -270,33 +327,33 @@ pub(super) fn multiply_add(mut sum: __m512i, pairs: __m512i, low: i32, high: i32
 
 /// One pass of the 8-point transform, before the shift; `half` is what rounds it.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn pass_8(x: &Operands, half: __m512i) -> [__m512i; 8] {
-    let dot = |sum, pairs, low, high| multiply_add(sum, pairs, low, high);
+#[inline]
+fn pass_8(x: &[Operands; 2], half: __m512i) -> [[__m512i; 2]; 8] {
     // The sums of 16 bits wrap, as the reference's do.
-    let swapped = _mm512_rol_epi32::<16>(x.p04);
-    let t0 = dot(half, _mm512_add_epi16(x.p04, swapped), 8192, 0);
-    let t1 = dot(half, _mm512_sub_epi16(x.p04, swapped), 8192, 0);
-    let e0 = dot(t0, x.p26, 10703, 4433);
-    let e3 = dot(t0, x.p26, -10703, -4433);
-    let e1 = dot(t1, x.p26, 4433, -10704);
-    let e2 = dot(t1, x.p26, -4433, 10704);
+    let swapped = twice!(|I| _mm512_rol_epi32::<16>(x[I].p04));
+    let t0 = twice!(|I| multiply_add(half, _mm512_add_epi16(x[I].p04, swapped[I]), 8192, 0));
+    let t1 = twice!(|I| multiply_add(half, _mm512_sub_epi16(x[I].p04, swapped[I]), 8192, 0));
+    let e0 = twice!(|I| multiply_add(t0[I], x[I].p26, 10703, 4433));
+    let e3 = twice!(|I| multiply_add(t0[I], x[I].p26, -10703, -4433));
+    let e1 = twice!(|I| multiply_add(t1[I], x[I].p26, 4433, -10704));
+    let e2 = twice!(|I| multiply_add(t1[I], x[I].p26, -4433, 10704));
 
-    let z34 = _mm512_add_epi16(x.p71, x.p35);
-    let s3 = _mm512_madd_epi16(z34, factors(-6436, 9633));
-    let s4 = _mm512_madd_epi16(z34, factors(9633, 6437));
-    let o0 = dot(s4, x.p71, -7373, 4926);
-    let o1 = dot(s3, x.p35, 4177, -20995);
-    let o2 = dot(s4, x.p35, -20995, -4176);
-    let o3 = dot(s3, x.p71, -4927, -7373);
+    let z34 = twice!(|I| _mm512_add_epi16(x[I].p71, x[I].p35));
+    let s3 = twice!(|I| _mm512_madd_epi16(z34[I], factors(-6436, 9633)));
+    let s4 = twice!(|I| _mm512_madd_epi16(z34[I], factors(9633, 6437)));
+    let o0 = twice!(|I| multiply_add(s4[I], x[I].p71, -7373, 4926));
+    let o1 = twice!(|I| multiply_add(s3[I], x[I].p35, 4177, -20995));
+    let o2 = twice!(|I| multiply_add(s4[I], x[I].p35, -20995, -4176));
+    let o3 = twice!(|I| multiply_add(s3[I], x[I].p71, -4927, -7373));
     [
-        _mm512_add_epi32(e0, o0),
-        _mm512_add_epi32(e1, o1),
-        _mm512_add_epi32(e2, o2),
-        _mm512_add_epi32(e3, o3),
-        _mm512_sub_epi32(e3, o3),
-        _mm512_sub_epi32(e2, o2),
-        _mm512_sub_epi32(e1, o1),
-        _mm512_sub_epi32(e0, o0),
+        twice!(|I| _mm512_add_epi32(e0[I], o0[I])),
+        twice!(|I| _mm512_add_epi32(e1[I], o1[I])),
+        twice!(|I| _mm512_add_epi32(e2[I], o2[I])),
+        twice!(|I| _mm512_add_epi32(e3[I], o3[I])),
+        twice!(|I| _mm512_sub_epi32(e3[I], o3[I])),
+        twice!(|I| _mm512_sub_epi32(e2[I], o2[I])),
+        twice!(|I| _mm512_sub_epi32(e1[I], o1[I])),
+        twice!(|I| _mm512_sub_epi32(e0[I], o0[I])),
     ]
 }
 
@@ -306,24 +363,37 @@ pub(super) fn pack<const SHIFT: u32>(a: __m512i, b: __m512i) -> __m512i {
     _mm512_packs_epi32(_mm512_srai_epi32::<SHIFT>(a), _mm512_srai_epi32::<SHIFT>(b))
 }
 
-/// Both passes for two blocks: columns 0 to 3 and 4 to 7 of samples, see [`samples`].
+/// Both passes for two pairs of blocks: of either, columns 0 to 3 and 4 to 7 of samples, see
+/// [`samples`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn eight(input: &Operands) -> (__m512i, __m512i) {
+#[inline]
+fn eight(input: &[Operands; 2]) -> [(__m512i, __m512i); 2] {
     let x = pass_8(input, _mm512_set1_epi32(1 << 10));
-    let (r01, r23) = (pack::<11>(x[0], x[1]), pack::<11>(x[2], x[3]));
-    let (r45, r67) = (pack::<11>(x[4], x[5]), pack::<11>(x[6], x[7]));
+    let r01 = twice!(|I| pack::<11>(x[0][I], x[1][I]));
+    let r23 = twice!(|I| pack::<11>(x[2][I], x[3][I]));
+    let r45 = twice!(|I| pack::<11>(x[4][I], x[5][I]));
+    let r67 = twice!(|I| pack::<11>(x[6][I], x[7][I]));
     let (even, odd) = (load_words(&COLUMNS_EVEN), load_words(&COLUMNS_ODD));
-    let upper_even = _mm512_permutex2var_epi16(r01, even, r23);
-    let upper_odd = _mm512_permutex2var_epi16(r01, odd, r23);
-    let lower_even = _mm512_permutex2var_epi16(r45, even, r67);
-    let lower_odd = _mm512_permutex2var_epi16(r45, odd, r67);
-    let rows = Operands {
-        p04: _mm512_shuffle_i64x2::<0x88>(upper_even, lower_even),
-        p26: _mm512_shuffle_i64x2::<0xDD>(upper_even, lower_even),
-        p71: _mm512_shuffle_i64x2::<0x88>(upper_odd, lower_odd),
-        p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd, lower_odd),
-    };
+    let upper_even = twice!(|I| _mm512_permutex2var_epi16(r01[I], even, r23[I]));
+    let upper_odd = twice!(|I| _mm512_permutex2var_epi16(r01[I], odd, r23[I]));
+    let lower_even = twice!(|I| _mm512_permutex2var_epi16(r45[I], even, r67[I]));
+    let lower_odd = twice!(|I| _mm512_permutex2var_epi16(r45[I], odd, r67[I]));
+    let rows = twice!(|I| Operands {
+        p04: _mm512_shuffle_i64x2::<0x88>(upper_even[I], lower_even[I]),
+        p26: _mm512_shuffle_i64x2::<0xDD>(upper_even[I], lower_even[I]),
+        p71: _mm512_shuffle_i64x2::<0x88>(upper_odd[I], lower_odd[I]),
+        p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd[I], lower_odd[I]),
+    });
     let x = pass_8(&rows, _mm512_set1_epi32(1 << 17));
+    twice!(|I| columns([
+        x[0][I], x[1][I], x[2][I], x[3][I], x[4][I], x[5][I], x[6][I], x[7][I],
+    ]))
+}
+
+/// The sums of the second pass as samples: columns 0 to 3 and 4 to 7.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+pub(super) fn columns(x: [__m512i; 8]) -> (__m512i, __m512i) {
     // 18 bits are shifted out: 16 by taking the upper words, which always fit.
     let upper = load_words(&UPPER);
     let shifted = |a, b| _mm512_srai_epi16::<2>(_mm512_permutex2var_epi16(a, upper, b));
@@ -334,105 +404,4 @@ fn eight(input: &Operands) -> (__m512i, __m512i) {
         _mm512_xor_si512(_mm512_packs_epi16(c01, c23), center),
         _mm512_xor_si512(_mm512_packs_epi16(c45, c67), center),
     )
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vnni")]
-fn fours(list: &[u8], blocks: &mut [Block], places: &[Place], targets: &mut [Target<'_>]) {
-    let (whole, rest) = list.as_chunks::<4>();
-    for four in whole {
-        let numbers = four.map(usize::from);
-        let ops = [0, 1, 2, 3].map(|i: usize| {
-            let number = numbers[i];
-            let target = &targets[usize::from(places[number].component)];
-            operands(&blocks[number], target.quant)
-        });
-        for n in numbers {
-            blocks[n] = Block::ZERO;
-        }
-        let input = [0, 2].map(|i: usize| Operands {
-            p04: _mm512_shuffle_i64x2::<0x44>(ops[i].0, ops[i + 1].0),
-            p26: _mm512_shuffle_i64x2::<0xEE>(ops[i].0, ops[i + 1].0),
-            p71: _mm512_shuffle_i64x2::<0x44>(ops[i].1, ops[i + 1].1),
-            p35: _mm512_shuffle_i64x2::<0xEE>(ops[i].1, ops[i + 1].1),
-        });
-        let out = eight2(&input);
-        for i in 0..4 {
-            let (c0, c4) = out[i / 2];
-            let all = _mm512_permutex2var_epi8(c0, load_bytes(&SAMPLES[i % 2]), c4);
-            let place = &places[numbers[i]];
-            let target = &mut targets[usize::from(place.component)];
-            let rows = [
-                _mm512_castsi512_si128(all),
-                _mm512_extracti32x4_epi32::<1>(all),
-                _mm512_extracti32x4_epi32::<2>(all),
-                _mm512_extracti32x4_epi32::<3>(all),
-            ];
-            put_8(rows, destination(target, place, 8));
-        }
-    }
-    pairs::<8>(rest, blocks, places, targets);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-#[inline]
-fn pass_82(x: &[Operands; 2], half: __m512i) -> [[__m512i; 2]; 8] {
-    macro_rules! two { (|$i:ident| $e:expr) => {{ let a = { let $i = 0usize; $e }; let b = { let $i = 1usize; $e }; [a, b] }} }
-    let swapped = two!(|i| _mm512_rol_epi32::<16>(x[i].p04));
-    let t0 = two!(|i| multiply_add(half, _mm512_add_epi16(x[i].p04, swapped[i]), 8192, 0));
-    let t1 = two!(|i| multiply_add(half, _mm512_sub_epi16(x[i].p04, swapped[i]), 8192, 0));
-    let e0 = two!(|i| multiply_add(t0[i], x[i].p26, 10703, 4433));
-    let e3 = two!(|i| multiply_add(t0[i], x[i].p26, -10703, -4433));
-    let e1 = two!(|i| multiply_add(t1[i], x[i].p26, 4433, -10704));
-    let e2 = two!(|i| multiply_add(t1[i], x[i].p26, -4433, 10704));
-    let z34 = two!(|i| _mm512_add_epi16(x[i].p71, x[i].p35));
-    let s3 = two!(|i| _mm512_madd_epi16(z34[i], factors(-6436, 9633)));
-    let s4 = two!(|i| _mm512_madd_epi16(z34[i], factors(9633, 6437)));
-    let o0 = two!(|i| multiply_add(s4[i], x[i].p71, -7373, 4926));
-    let o1 = two!(|i| multiply_add(s3[i], x[i].p35, 4177, -20995));
-    let o2 = two!(|i| multiply_add(s4[i], x[i].p35, -20995, -4176));
-    let o3 = two!(|i| multiply_add(s3[i], x[i].p71, -4927, -7373));
-    [
-        two!(|i| _mm512_add_epi32(e0[i], o0[i])),
-        two!(|i| _mm512_add_epi32(e1[i], o1[i])),
-        two!(|i| _mm512_add_epi32(e2[i], o2[i])),
-        two!(|i| _mm512_add_epi32(e3[i], o3[i])),
-        two!(|i| _mm512_sub_epi32(e3[i], o3[i])),
-        two!(|i| _mm512_sub_epi32(e2[i], o2[i])),
-        two!(|i| _mm512_sub_epi32(e1[i], o1[i])),
-        two!(|i| _mm512_sub_epi32(e0[i], o0[i])),
-    ]
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-#[inline]
-fn eight2(input: &[Operands; 2]) -> [(__m512i, __m512i); 2] {
-    macro_rules! two { (|$i:ident| $e:expr) => {{ let a = { let $i = 0usize; $e }; let b = { let $i = 1usize; $e }; [a, b] }} }
-    let x = pass_82(input, _mm512_set1_epi32(1 << 10));
-    let r01 = two!(|i| pack::<11>(x[0][i], x[1][i]));
-    let r23 = two!(|i| pack::<11>(x[2][i], x[3][i]));
-    let r45 = two!(|i| pack::<11>(x[4][i], x[5][i]));
-    let r67 = two!(|i| pack::<11>(x[6][i], x[7][i]));
-    let (even, odd) = (load_words(&COLUMNS_EVEN), load_words(&COLUMNS_ODD));
-    let upper_even = two!(|i| _mm512_permutex2var_epi16(r01[i], even, r23[i]));
-    let upper_odd = two!(|i| _mm512_permutex2var_epi16(r01[i], odd, r23[i]));
-    let lower_even = two!(|i| _mm512_permutex2var_epi16(r45[i], even, r67[i]));
-    let lower_odd = two!(|i| _mm512_permutex2var_epi16(r45[i], odd, r67[i]));
-    let rows = two!(|i| Operands {
-        p04: _mm512_shuffle_i64x2::<0x88>(upper_even[i], lower_even[i]),
-        p26: _mm512_shuffle_i64x2::<0xDD>(upper_even[i], lower_even[i]),
-        p71: _mm512_shuffle_i64x2::<0x88>(upper_odd[i], lower_odd[i]),
-        p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd[i], lower_odd[i]),
-    });
-    let x = pass_82(&rows, _mm512_set1_epi32(1 << 17));
-    let upper = load_words(&UPPER);
-    let shifted = |a, b| _mm512_srai_epi16::<2>(_mm512_permutex2var_epi16(a, upper, b));
-    let c01 = two!(|i| shifted(x[0][i], x[1][i]));
-    let c23 = two!(|i| shifted(x[2][i], x[3][i]));
-    let c45 = two!(|i| shifted(x[4][i], x[5][i]));
-    let c67 = two!(|i| shifted(x[6][i], x[7][i]));
-    let center = _mm512_set1_epi8(-128);
-    two!(|i| (
-        _mm512_xor_si512(_mm512_packs_epi16(c01[i], c23[i]), center),
-        _mm512_xor_si512(_mm512_packs_epi16(c45[i], c67[i]), center),
-    ))
 }

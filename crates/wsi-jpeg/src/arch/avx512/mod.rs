@@ -2,7 +2,9 @@
 
 #![allow(clippy::wildcard_imports, reason = "every other word would be the path of an intrinsic")]
 
+mod corner;
 pub(super) mod idct;
+mod kinds;
 mod reduced;
 pub(super) mod rows;
 pub(super) mod unstuff;
