@@ -172,22 +172,33 @@ impl HuffmanTable {
     #[inline(always)]
     pub(crate) fn long_symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
         // By value, so that the reader can stay in registers.
-        let (length, symbol) = self.code_longer_than(LOOKAHEAD, (bits.buffer >> 48) as u32);
+        let (length, symbol) = self.long_code((bits.buffer >> 48) as u32);
         bits.drop(length);
         symbol
     }
 
-    /// Length and symbol of the code at the top of 16 bits, which is longer than `bits` (T.81 figure
-    /// F.16, by comparison of justified codes).
+    /// Length and symbol of the code at the top of 16 bits, which is longer than the look-up knows
+    /// (T.81 figure F.16, by comparison of justified codes).
     #[cold]
     #[inline(never)]
-    pub(crate) fn code_longer_than(&self, bits: u32, window: u32) -> (u32, Option<u8>) {
-        for length in bits + 1..=16 {
+    fn long_code(&self, window: u32) -> (u32, Option<u8>) {
+        for length in LOOKAHEAD + 1..=16 {
             if window < self.limits[length as usize] {
                 return (length, self.symbol_of(window >> (16 - length), length));
             }
         }
         (17, None)
+    }
+
+    /// The same for a code that is longer than 13 bits, without a branch.
+    #[inline(always)]
+    pub(crate) fn code_of_14_to_16(&self, window: u32) -> (u32, Option<u8>) {
+        let length =
+            14 + usize::from(window >= self.limits[14]) + usize::from(window >= self.limits[15]);
+        let index = (window >> (16 - length)) as i32 + self.offsets[length];
+        let symbol = self.spec.symbols.get(index as usize).copied();
+        let defined = window < self.limits[length];
+        (length as u32, symbol.filter(|_| defined))
     }
 }
 
@@ -418,6 +429,24 @@ mod tests {
                     index += 1;
                 }
                 code <<= 1;
+            }
+        }
+    }
+
+    #[test]
+    fn long_codes_are_found_without_a_branch() {
+        for table in standard() {
+            for window in 0..1 << 16 {
+                let (length, symbol) = table.long_code(window);
+                let shorter = table.codes[(window >> 6) as usize] >= 1 << 8;
+                if !shorter && length >= 14 {
+                    let (found, same) = table.code_of_14_to_16(window);
+                    assert_eq!(
+                        (found.min(16), same),
+                        (length.min(16), symbol),
+                        "{window:x}"
+                    );
+                }
             }
         }
     }

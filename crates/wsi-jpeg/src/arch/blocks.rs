@@ -182,7 +182,7 @@ pub(super) fn scalar(block: &mut Block, place: &Place, target: &mut Target<'_>) 
 /// Whether the first pass, which saturates, gives what the wrapping shift of a flat block gives.
 #[cold]
 #[inline(never)]
-pub(super) fn is_tame(block: &Block, quant: &Multipliers) -> bool {
+fn is_tame(block: &Block, quant: &Multipliers) -> bool {
     const FIRST_ROW: [usize; 8] = [0, 1, 5, 6, 14, 15, 27, 28];
     let small = |at: usize| (-8192..8192).contains(&block[at].wrapping_mul(quant[at]));
     FIRST_ROW.into_iter().all(small)

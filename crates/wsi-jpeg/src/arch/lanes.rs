@@ -341,7 +341,8 @@ fn long_code(at: *mut i16, buffer: u64, bounds: &Bounds<'_>) -> LongCode {
     let codes = &bounds.schedule.codes[usize::from(bounds.schedule.of_block[at / 64])];
     let dc = at.is_multiple_of(64);
     let table = if dc { &codes.dc } else { &codes.ac };
-    let (length, symbol) = table.code_longer_than(WINDOW, (buffer >> 48) as u32);
+    const { assert!(WINDOW == 13) }
+    let (length, symbol) = table.code_of_14_to_16((buffer >> 48) as u32);
     let symbol = symbol.unwrap_or(0);
     LongCode {
         run: if dc { 0 } else { symbol >> 4 },

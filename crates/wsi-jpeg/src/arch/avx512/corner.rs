@@ -130,5 +130,5 @@ fn second_pass(r01: __m512i, r23: __m512i) -> (__m512i, __m512i) {
     let (a, b) = (_mm512_castsi512_ps(r01), _mm512_castsi512_ps(r23));
     let x02 = _mm512_castps_si512(_mm512_shuffle_ps::<0x88>(a, b));
     let x13 = _mm512_castps_si512(_mm512_shuffle_ps::<0xDD>(a, b));
-    columns(pass(x02, x13, _mm512_set1_epi32(1 << 17)))
+    columns(&pass(x02, x13, _mm512_set1_epi32(1 << 17)))
 }

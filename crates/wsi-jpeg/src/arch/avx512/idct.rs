@@ -264,6 +264,19 @@ fn pairs<const SIZE: usize>(
     }
 }
 
+/// Whether the first pass, which saturates, gives what the wrapping shift of a block gives that has
+/// nothing outside its first row: twin of [`is_tame`](super::super::blocks::is_tame).
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn is_tame(block: &Block, quant: &Multipliers) -> bool {
+    let (low, _) = load(block);
+    // SAFETY: there are 64 quantisers, 128 bytes.
+    let quant = unsafe { _mm512_loadu_si512(quant.as_ptr().cast()) };
+    let product = _mm512_mullo_epi16(low, quant);
+    // All but those of the first row are zero.
+    let sum = _mm512_add_epi16(product, _mm512_set1_epi16(8192));
+    _mm512_cmpge_epu16_mask(sum, _mm512_set1_epi16(16384)) == 0
+}
+
 /// The pairs of one block: of even rows, of odd rows.
 #[target_feature(enable = "avx512f,avx512bw")]
 fn operands(block: &Block, quant: &Multipliers) -> (__m512i, __m512i) {
@@ -385,7 +398,7 @@ fn eight(input: &[Operands; 2]) -> [(__m512i, __m512i); 2] {
         p35: _mm512_shuffle_i64x2::<0xDD>(upper_odd[I], lower_odd[I]),
     });
     let x = pass_8(&rows, _mm512_set1_epi32(1 << 17));
-    twice!(|I| columns([
+    twice!(|I| columns(&[
         x[0][I], x[1][I], x[2][I], x[3][I], x[4][I], x[5][I], x[6][I], x[7][I],
     ]))
 }
@@ -393,7 +406,7 @@ fn eight(input: &[Operands; 2]) -> [(__m512i, __m512i); 2] {
 /// The sums of the second pass as samples: columns 0 to 3 and 4 to 7.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-pub(super) fn columns(x: [__m512i; 8]) -> (__m512i, __m512i) {
+pub(super) fn columns(x: &[__m512i; 8]) -> (__m512i, __m512i) {
     // 18 bits are shifted out: 16 by taking the upper words, which always fit.
     let upper = load_words(&UPPER);
     let shifted = |a, b| _mm512_srai_epi16::<2>(_mm512_permutex2var_epi16(a, upper, b));

@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::blocks::{CORNER, LIST, NOT_FLAT_8, flat, is_tame, scalar};
-use super::idct::nonzero;
+use super::super::blocks::{CORNER, LIST, NOT_FLAT_8, flat, scalar};
+use super::idct::{is_tame, nonzero};
 use crate::idct::{Block, Place, Target};
 
 /// Blocks with corners alone below which it does not pay to do them apart.
@@ -80,9 +80,7 @@ impl Kinds {
                 break;
             };
             let first_row = kinds.push_group(*numbers, bits, count);
-            if first_row != 0 {
-                kinds.do_first_rows((*numbers, first_row), blocks, places, targets);
-            }
+            kinds.do_first_rows((*numbers, first_row), blocks, places, targets);
         }
         kinds.group_corners();
         kinds
@@ -95,7 +93,7 @@ impl Kinds {
     fn push_group(&mut self, numbers: [u8; 8], bits: &[u64; 8], count: usize) -> u8 {
         // SAFETY: 64 bytes.
         let bits = unsafe { _mm512_loadu_si512(bits.as_ptr().cast()) };
-        let none = |bit: u64| _mm512_testn_epi64_mask(bits, _mm512_set1_epi64(bit as i64));
+        let none = |bit: u64| _mm512_testn_epi64_mask(bits, _mm512_set1_epi64(bit.cast_signed()));
         let wanted = if count >= 8 {
             u8::MAX
         } else {
@@ -117,16 +115,18 @@ impl Kinds {
 
     /// Does blocks whose first pass is a shift, or lists them with those for which it makes no
     /// difference.
-    #[cold]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
     fn do_first_rows(
         &mut self,
-        (numbers, mask): ([u8; 8], u8),
+        (numbers, mut mask): ([u8; 8], u8),
         blocks: &mut [Block],
         places: &[Place],
         targets: &mut [Target<'_>],
     ) {
-        let numbers = numbers.into_iter().enumerate();
-        for (_, number) in numbers.filter(|(index, _)| mask >> index & 1 != 0) {
+        while mask != 0 {
+            let number = numbers[mask.trailing_zeros() as usize];
+            mask &= mask - 1;
             let (block, place) = (
                 &mut blocks[usize::from(number)],
                 &places[usize::from(number)],
