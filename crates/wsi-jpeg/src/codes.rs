@@ -93,6 +93,14 @@ pub(crate) struct Half {
     pub(crate) entries: [Entry; ENTRIES],
 }
 
+impl Half {
+    /// Knows nothing.
+    pub(crate) const UNKNOWN: Self = Self {
+        advances: [Advance::UNKNOWN; ENTRIES],
+        entries: [Entry::UNKNOWN; ENTRIES],
+    };
+}
+
 /// The look-ups of a DC code and the AC code that follows it.
 ///
 /// Aligned to their size, so that the address of the AC half differs from that of the DC half by
@@ -129,13 +137,9 @@ struct Tail {
 impl Codes {
     /// Prepares the look-ups; 30 microseconds or so.
     pub(crate) fn new(dc: Arc<HuffmanTable>, ac: Arc<HuffmanTable>) -> Self {
-        const UNKNOWN: Half = Half {
-            advances: [Advance::UNKNOWN; ENTRIES],
-            entries: [Entry::UNKNOWN; ENTRIES],
-        };
         const EMPTY: Lookup = Lookup {
-            dc: UNKNOWN,
-            ac: UNKNOWN,
+            dc: Half::UNKNOWN,
+            ac: Half::UNKNOWN,
         };
         let mut lookup = vec![EMPTY; 1].into_boxed_slice();
         let tails = tails(&ac);

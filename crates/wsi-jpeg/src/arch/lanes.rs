@@ -18,7 +18,7 @@
 use std::cell::Cell;
 use std::hint::{cold_path, select_unpredictable};
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::Kernels;
 use crate::codes::{Codes, Entry, Half, WINDOW};
@@ -33,51 +33,46 @@ const BLOCK_BYTES: usize = size_of::<Block>();
 /// What separates the address of the AC half of a look-up from that of the DC half.
 const AC_BIT: usize = size_of::<Half>();
 
+/// The look-up behind the last block of a chunk: a lane that has come there stays, because what no
+/// look-up knows is left to [`rare`].
+static END: LazyLock<Box<[Half]>> = LazyLock::new(|| vec![Half::UNKNOWN; 1].into_boxed_slice());
+
 /// Which look-ups the blocks of a chunk take.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    /// DC look-up of each block, and of one more: those of the first blocks last.
+    /// DC look-up of a block by how many are left with it, and [`END`] where none is.
     tables: [*const Half; CHUNK_BLOCKS + 1],
     /// Codes of the blocks of one MCU; the tables are theirs.
     codes: Box<[Arc<Codes>]>,
-    /// Which of them each block has.
-    of_block: [u8; CHUNK_BLOCKS],
 }
 
 impl Schedule {
-    /// DC look-up of a block, or of what follows the last one.
-    fn table(&self, block: usize) -> *const Half {
-        self.tables[CHUNK_BLOCKS - block]
-    }
-}
-
-// SAFETY: the pointers lead to look-ups that `codes` keeps alive and that nobody changes.
-unsafe impl Send for Schedule {}
-// SAFETY: as above.
-unsafe impl Sync for Schedule {}
-
-impl Schedule {
-    /// The schedule of MCUs whose blocks have these codes; none for MCUs without blocks.
+    /// The schedule of chunks of whole MCUs whose blocks have these codes; none for MCUs without
+    /// blocks.
     pub(crate) fn new(codes: Box<[Arc<Codes>]>) -> Option<Self> {
         if codes.is_empty() {
             return None;
         }
-        let mut tables = [std::ptr::null(); CHUNK_BLOCKS + 1];
-        for (table, codes) in tables.iter_mut().rev().zip(codes.iter().cycle()) {
+        let mut tables = [std::ptr::from_ref(&END[0]); CHUNK_BLOCKS + 1];
+        let from_last = codes.iter().rev().cycle();
+        for (table, codes) in tables.iter_mut().skip(1).zip(from_last) {
             // Of the whole look-up, not of its DC half: the AC half is reached from here.
             *table = std::ptr::from_ref(codes.lookup()).cast();
         }
-        let mut of_block = [0; CHUNK_BLOCKS];
-        for (number, of) in of_block.iter_mut().zip((0..codes.len() as u8).cycle()) {
-            *number = of;
-        }
-        Some(Self {
-            tables,
-            codes,
-            of_block,
-        })
+        Some(Self { tables, codes })
+    }
+
+    /// Codes of a block with which so many are left.
+    fn codes(&self, left: usize) -> &Codes {
+        let from_last = (left - 1) % self.codes.len();
+        &self.codes[self.codes.len() - 1 - from_last]
     }
 }
+
+// SAFETY: the pointers lead to look-ups that `codes` keeps alive, or to `END`; nobody changes them.
+unsafe impl Send for Schedule {}
+// SAFETY: as above.
+unsafe impl Sync for Schedule {}
 
 /// Where a lane stands in its chunk.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,6 +96,8 @@ pub(crate) struct Lane<'l> {
 }
 
 impl<'l> Lane<'l> {
+    /// The blocks are those of whole MCUs.
+    ///
     /// # Panics
     /// If the segment is shorter than its padding, or there are more blocks than a chunk has.
     pub(crate) fn new(
@@ -136,10 +133,11 @@ impl<'l> Lane<'l> {
         let bits = self.state.bits;
         let readable = self.segment.len() - PADDING + 8;
         let at = self.state.at.min(self.blocks.len() * 64);
-        let table = self.schedule.table(at / 64);
+        let left = self.blocks.len() - at / 64;
+        let table = self.schedule.tables[left];
         Registers {
             buffer: bits.buffer,
-            count: count(bits.count, at / 64),
+            count: count(bits.count, left),
             next: self.segment[bits.next.min(readable)..].as_ptr(),
             at: bounds.start.wrapping_add(at),
             table: if at.is_multiple_of(64) {
@@ -176,8 +174,9 @@ struct Bounds<'l> {
 /// What changes from step to step; meant to live in registers.
 ///
 /// Between steps, `next` is at most the limit of the bounds, `at` lies in the chunk's blocks or at
-/// their end, and `table` is the look-up for `at`: the DC half of its block's where `at` is the
-/// first coefficient, else the AC half.
+/// their end, `count` says how many blocks are left with that of `at`, and `table` is the look-up
+/// for `at`: [`END`] at the end, the DC half of its block's where `at` is the first coefficient,
+/// else the AC half.
 #[derive(Debug, Clone, Copy)]
 struct Registers {
     buffer: u64,
@@ -191,10 +190,10 @@ struct Registers {
 /// Where the number of blocks is in [`count`].
 const BLOCKS_SHIFT: u32 = 7;
 
-/// Bits in the buffer and, above them, the blocks that are left of the largest chunk. To subtract
-/// an [`Advance`](crate::codes::Advance) does for both.
-fn count(bits: u32, block: usize) -> u64 {
-    ((CHUNK_BLOCKS - block) << BLOCKS_SHIFT) as u64 | u64::from(bits.min(63))
+/// Bits in the buffer and, above them, the blocks that are left. To subtract an
+/// [`Advance`](crate::codes::Advance) does for both.
+fn count(bits: u32, left: usize) -> u64 {
+    (left << BLOCKS_SHIFT) as u64 | u64::from(bits.min(63))
 }
 
 /// Brings the buffer to at least 56 bits.
@@ -215,11 +214,11 @@ unsafe fn refill(r: &mut Registers, bounds: &Bounds<'_>) {
     r.count |= 56;
 }
 
-/// Decodes what one look-up knows: up to two coefficients and an end of block.
+/// Decodes what one look-up knows: up to two coefficients and an end of block; nothing at the end of
+/// the chunk.
 ///
 /// # Safety
-/// The invariant of [`Registers`] holds for `bounds`, and `at` is not the end. At least
-/// [`WINDOW`] bits are in the buffer.
+/// The invariant of [`Registers`] holds for `bounds`. At least [`WINDOW`] bits are in the buffer.
 #[inline(always)]
 unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
     let window = (r.buffer >> (64 - WINDOW)) as usize;
@@ -248,7 +247,8 @@ unsafe fn step(r: &mut Registers, bounds: &Bounds<'_>) {
     }
     // Not by way of `at`: that waits for the entry, which may be far away.
     let left = (r.count >> BLOCKS_SHIFT) as usize;
-    // SAFETY: a block is left, so there are this table and one for what follows its block.
+    // SAFETY: at the end of the chunk the look-up knows nothing, so that a block is left here, and
+    // what follows it has a table.
     let dc = unsafe { *bounds.schedule.tables.get_unchecked(left - 1) };
     r.buffer <<= advance.both() & 63;
     r.count -= advance.both();
@@ -295,6 +295,9 @@ fn ac_half(table: *const Half) -> *const Half {
 /// As for [`step`]; `entry` is the one at hand, and `first` is where it puts its coefficient.
 #[inline(always)]
 unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bounds<'_>) {
+    if r.at == bounds.end {
+        return;
+    }
     let last = last_byte(r.at) - 1;
     if entry.next == Entry::RARE {
         // SAFETY: as for this function.
@@ -302,7 +305,7 @@ unsafe fn rare(r: &mut Registers, entry: &Entry, first: *mut i16, bounds: &Bound
         let [mut size, mut code] = entry.values.map(|value| u64::from(value.cast_unsigned()));
         let mut first = first;
         if code == 0 {
-            let long = long_code(r.at, r.buffer, bounds);
+            let long = long_code(*r, bounds);
             (size, code) = (long.size.into(), long.length.into());
             first = r.at.wrapping_add(long.run.into());
         }
@@ -336,13 +339,12 @@ struct LongCode {
 
 /// The code that the highest 16 bits of the buffer begin with.
 #[inline(never)]
-fn long_code(at: *mut i16, buffer: u64, bounds: &Bounds<'_>) -> LongCode {
-    let at = (at.addr() - bounds.start.addr()) / size_of::<i16>();
-    let codes = &bounds.schedule.codes[usize::from(bounds.schedule.of_block[at / 64])];
-    let dc = at.is_multiple_of(64);
+fn long_code(r: Registers, bounds: &Bounds<'_>) -> LongCode {
+    let codes = bounds.schedule.codes((r.count >> BLOCKS_SHIFT) as usize);
+    let dc = r.at.addr().is_multiple_of(BLOCK_BYTES);
     let table = if dc { &codes.dc } else { &codes.ac };
     const { assert!(WINDOW == 13) }
-    let (length, symbol) = table.code_of_14_to_16((buffer >> 48) as u32);
+    let (length, symbol) = table.code_of_14_to_16((r.buffer >> 48) as u32);
     let symbol = symbol.unwrap_or(0);
     LongCode {
         run: if dc { 0 } else { symbol >> 4 },
@@ -358,7 +360,8 @@ fn long_code(at: *mut i16, buffer: u64, bounds: &Bounds<'_>) -> LongCode {
 fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     let at = (r.at.addr() - bounds.start.addr()) / size_of::<i16>();
     let (block, mut k) = (at / 64, at % 64);
-    let codes = &bounds.schedule.codes[usize::from(bounds.schedule.of_block[block])];
+    let left = (r.count >> BLOCKS_SHIFT) as usize;
+    let codes = bounds.schedule.codes(left);
     let position = BitPosition {
         next: r.next.addr() - bounds.segment.as_ptr().addr(),
         buffer: r.buffer,
@@ -393,11 +396,11 @@ fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
     let position = bits.pause();
     let readable = bounds.segment.len() - PADDING + 8;
     let within = k < 63;
-    let next_block = if within { block } else { block + 1 };
-    let table = bounds.schedule.table(next_block);
+    let left = if within { left } else { left - 1 };
+    let table = bounds.schedule.tables[left];
     Registers {
         buffer: position.buffer,
-        count: count(position.count, next_block),
+        count: count(position.count, left),
         next: bounds.segment[position.next.min(readable)..].as_ptr(),
         at: bounds
             .start
@@ -409,30 +412,18 @@ fn slow(r: Registers, bounds: &Bounds<'_>) -> Registers {
 /// Steps between two refills: 4 windows of 13 bits are within the 56 that a refill brings.
 const STEPS: usize = 4;
 
-/// Where a lane must look at each step whether it has reached its end: a step ends one block.
-fn last_steps(bounds: &Bounds<'_>) -> usize {
-    let margin = STEPS * BLOCK_BYTES;
-    (bounds.end.addr() - bounds.start.addr()).saturating_sub(margin) + bounds.start.addr()
-}
-
 /// Runs a lane to the end of its chunk.
 #[inline(always)]
 fn one(lane: &mut Lane<'_>) {
     let bounds = lane.bounds();
     let mut r = lane.load(&bounds);
-    let last = last_steps(&bounds);
-    // SAFETY: `load` establishes the invariant of `Registers`, every step keeps it, and a step ends
-    // at most one block: before `last` there are `STEPS` more.
+    // SAFETY: `load` establishes the invariant of `Registers`, and every step keeps it.
     unsafe {
-        while r.at.addr() < last {
+        while r.at < bounds.end {
             refill(&mut r, &bounds);
             for _ in 0..STEPS {
                 step(&mut r, &bounds);
             }
-        }
-        while r.at < bounds.end {
-            refill(&mut r, &bounds);
-            step(&mut r, &bounds);
         }
     }
     lane.store(&r, &bounds);
@@ -443,10 +434,9 @@ fn one(lane: &mut Lane<'_>) {
 fn two(first: &mut Lane<'_>, second: &mut Lane<'_>) {
     let (a_bounds, b_bounds) = (first.bounds(), second.bounds());
     let (mut a, mut b) = (first.load(&a_bounds), second.load(&b_bounds));
-    let (a_last, b_last) = (last_steps(&a_bounds), last_steps(&b_bounds));
     // SAFETY: as in `one`, for either lane.
     unsafe {
-        while a.at.addr() < a_last && b.at.addr() < b_last {
+        while a.at < a_bounds.end && b.at < b_bounds.end {
             refill(&mut a, &a_bounds);
             refill(&mut b, &b_bounds);
             // `STEPS` times, written out: the counter of a loop would take a register that one of
@@ -455,12 +445,6 @@ fn two(first: &mut Lane<'_>, second: &mut Lane<'_>) {
             step_both(&mut a, &a_bounds, &mut b, &b_bounds);
             step_both(&mut a, &a_bounds, &mut b, &b_bounds);
             step_both(&mut a, &a_bounds, &mut b, &b_bounds);
-        }
-        while a.at < a_bounds.end && b.at < b_bounds.end {
-            refill(&mut a, &a_bounds);
-            refill(&mut b, &b_bounds);
-            step(&mut a, &a_bounds);
-            step(&mut b, &b_bounds);
         }
     }
     first.store(&a, &a_bounds);
