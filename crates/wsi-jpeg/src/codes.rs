@@ -95,6 +95,7 @@ pub(crate) struct Half {
 
 impl Half {
     /// Knows nothing.
+    #[allow(clippy::large_stack_arrays, reason = "a constant that fills memory on the heap")]
     pub(crate) const UNKNOWN: Self = Self {
         advances: [Advance::UNKNOWN; ENTRIES],
         entries: [Entry::UNKNOWN; ENTRIES],
