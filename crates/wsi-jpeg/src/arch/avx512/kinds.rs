@@ -1,6 +1,6 @@
-//! Which blocks take which transform.
+//! Which blocks of a chunk take which transform to 8 x 8 samples.
 
-#![allow(clippy::cast_possible_truncation, reason = "numbers of blocks, up to 128")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers of blocks, below 256")]
 
 use std::arch::x86_64::*;
 
