@@ -9,8 +9,9 @@
     reason = "lengths up to 16, runs up to 15, values that have been checked"
 )]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::arch::as_words;
 use crate::huffman::{HuffmanTable, extend};
 
 /// Bits that index a look-up.
@@ -32,6 +33,16 @@ impl Advance {
 
     const fn new(length: u32, ends: bool) -> Self {
         Self(length as u8 | if ends { Self::ENDS } else { 0 })
+    }
+
+    /// Nothing where a bit of the mask is not set.
+    const fn only_if(self, mask: u8) -> Self {
+        Self(self.0 & mask)
+    }
+
+    /// This many bits before.
+    const fn after(self, length: u32) -> Self {
+        Self(self.0 + length as u8)
     }
 
     /// Bits that are used up in the lowest 6 bits, 0 where there is no whole coefficient; and 128 if
@@ -79,6 +90,12 @@ impl Entry {
         }
     }
 
+    /// The four bytes, the first one lowest.
+    const fn word(self) -> u32 {
+        let [a, b] = self.values;
+        u32::from_le_bytes([self.first, self.next, a.cast_unsigned(), b.cast_unsigned()])
+    }
+
     /// Of a code whose value is not known, or does not fit.
     const fn code(length: u32, run: u32, size: u32) -> Self {
         Self::new(run, Self::RARE as u32 / 2, [size as i8, length as i8])
@@ -122,27 +139,48 @@ pub(crate) struct Codes {
     pub(crate) ac: Arc<HuffmanTable>,
 }
 
-/// What may follow the first coefficient of an entry.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tail {
-    /// Bits of it.
-    length: u8,
-    /// Coefficients from the first one to the second.
-    next: u8,
-    /// Whether the block ends behind it.
-    ends: bool,
-    /// The second coefficient, if there is one.
-    value: Option<i8>,
+/// What may follow the first coefficient of an entry, for each run of bits after it: of n bits, those
+/// of value v stand at 2^n + v.
+struct Tails {
+    /// Bits of it, and whether the block ends behind it.
+    advances: Vec<Advance>,
+    /// What it adds to the bytes of an entry: 255 for no second coefficient, or else 0, the distance
+    /// in bytes from behind the first one to behind the second, 0, and the second coefficient.
+    words: Vec<u32>,
+}
+
+/// The word of no second coefficient.
+const ALONE: u32 = 0xFF;
+
+/// Memory of look-ups that nobody uses any more: pages that the system has yet to give take several
+/// times as long as what is written there.
+static SPARE: Mutex<Vec<Box<[Lookup]>>> = Mutex::new(Vec::new());
+/// Look-ups that are kept there; 1 MiB.
+const SPARES: usize = 8;
+
+fn spare_memory() -> MutexGuard<'static, Vec<Box<[Lookup]>>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Codes {
+    fn drop(&mut self) {
+        let lookup = std::mem::take(&mut self.lookup);
+        let mut spare = spare_memory();
+        if spare.len() < SPARES {
+            spare.push(lookup);
+        }
+    }
 }
 
 impl Codes {
-    /// Prepares the look-ups; 30 microseconds or so.
+    /// Prepares the look-ups; 20 microseconds or so, 80 in fresh memory.
     pub(crate) fn new(dc: Arc<HuffmanTable>, ac: Arc<HuffmanTable>) -> Self {
         const EMPTY: Lookup = Lookup {
             dc: Half::UNKNOWN,
             ac: Half::UNKNOWN,
         };
-        let mut lookup = vec![EMPTY; 1].into_boxed_slice();
+        let spare = spare_memory().pop();
+        let mut lookup = spare.unwrap_or_else(|| vec![EMPTY; 1].into_boxed_slice());
         let tails = tails(&ac);
         fill(&mut lookup[0].dc, &dc, true, &tails);
         fill(&mut lookup[0].ac, &ac, false, &tails);
@@ -180,12 +218,15 @@ fn small_value(bits: usize, size: u32) -> Option<i8> {
     }
 }
 
-/// Fills in what is known of all windows that start with a code.
-fn fill(half: &mut Half, table: &HuffmanTable, dc: bool, tails: &[Tail]) {
+/// Fills in what is known of all windows, whatever stood there.
+fn fill(half: &mut Half, table: &HuffmanTable, dc: bool, tails: &Tails) {
+    // Codes rise: what has none, or a longer one, is at the end.
+    let mut filled = 0;
     table.for_each_code(WINDOW, |code, length, symbol| {
         let spare = WINDOW - length;
         let (run, size) = run_and_size(symbol, dc);
         let windows = (code << spare) as usize..((code + 1) << spare) as usize;
+        filled = windows.end;
         let advances = &mut half.advances[windows.clone()];
         let entries = &mut half.entries[windows];
         if size == 0 && is_end(run, dc) {
@@ -194,6 +235,7 @@ fn fill(half: &mut Half, table: &HuffmanTable, dc: bool, tails: &[Tail]) {
             return;
         }
         let Some(left) = spare.checked_sub(size) else {
+            advances.fill(Advance::UNKNOWN);
             entries.fill(Entry::code(length, run, size));
             return;
         };
@@ -201,60 +243,60 @@ fn fill(half: &mut Half, table: &HuffmanTable, dc: bool, tails: &[Tail]) {
         let parts = parts.zip(entries.chunks_mut(1 << left));
         for (bits, (advances, entries)) in parts.enumerate() {
             let Some(value) = small_value(bits, size) else {
+                advances.fill(Advance::UNKNOWN);
                 entries.fill(Entry::code(length, run, size));
                 continue;
             };
-            let windows = advances.iter_mut().zip(entries);
-            for ((advance, entry), tail) in windows.zip(&tails[1 << left..]) {
-                *advance = Advance::new(length + size + u32::from(tail.length), tail.ends);
-                let values = [value, tail.value.unwrap_or(value)];
-                *entry = Entry::new(run, run + 1 + u32::from(tail.next), values);
+            let tails = (&tails.advances[1 << left..], &tails.words[1 << left..]);
+            for (advance, tail) in advances.iter_mut().zip(tails.0) {
+                *advance = tail.after(length + size);
+            }
+            let alone = Entry::new(run, run + 1, [value, 0]).word();
+            let second = Entry::new(0, 0, [0, value]).word();
+            for (entry, tail) in as_words(entries).iter_mut().zip(tails.1) {
+                *entry = ((alone + (tail & !ALONE)) | (second & (tail << 24))).to_le();
             }
         }
     });
+    half.advances[filled..].fill(Advance::UNKNOWN);
+    half.entries[filled..].fill(Entry::UNKNOWN);
 }
 
-/// What follows a first coefficient in the bits that are left of a window: of n bits, those of value
-/// v stand at 2^n + v.
-fn tails(ac: &HuffmanTable) -> Vec<Tail> {
-    let mut tails = vec![Tail::default(); ENTRIES];
+/// What follows a first coefficient in the bits that are left of a window.
+fn tails(ac: &HuffmanTable) -> Tails {
+    let mut tails = Tails {
+        advances: vec![Advance::UNKNOWN; ENTRIES],
+        words: vec![ALONE; ENTRIES],
+    };
     for bits in 0..WINDOW {
         ac.for_each_code(bits, |code, length, symbol| {
             let spare = bits - length;
             let (run, size) = run_and_size(symbol, false);
             let first = (1 << bits) + (code << spare) as usize;
             // Fewer bits have been there before.
-            let (fewer, tails) = tails.split_at_mut(first);
-            let tails = &mut tails[..1 << spare];
+            let (fewer, advances) = tails.advances.split_at_mut(first);
+            let advances = &mut advances[..1 << spare];
             if size == 0 && is_end(run, false) {
-                tails.fill(Tail {
-                    length: length as u8,
-                    next: 0,
-                    ends: true,
-                    value: None,
-                });
+                advances.fill(Advance::new(length, true));
                 return;
             }
             let Some(left) = spare.checked_sub(size) else {
                 return;
             };
-            for (bits, tails) in tails.chunks_mut(1 << left).enumerate() {
+            let (words_of_fewer, words) = tails.words.split_at_mut(first);
+            let words = &mut words[..1 << spare];
+            let parts = advances.chunks_mut(1 << left);
+            let parts = parts.zip(words.chunks_mut(1 << left));
+            for (bits, (advances, words)) in parts.enumerate() {
                 let Some(value) = small_value(bits, size) else {
                     continue;
                 };
-                for (tail, after) in tails.iter_mut().zip(&fewer[1 << left..]) {
+                words.fill(Entry::new(0, run + 1, [0, value]).word());
+                let after = (&fewer[1 << left..], &words_of_fewer[1 << left..]);
+                let after = after.0.iter().zip(after.1);
+                for (advance, (after, word)) in advances.iter_mut().zip(after) {
                     // Only an end may come behind: there is no room for a third coefficient.
-                    let end = if after.value.is_none() {
-                        *after
-                    } else {
-                        Tail::default()
-                    };
-                    *tail = Tail {
-                        length: (length + size) as u8 + end.length,
-                        next: (run + 1) as u8,
-                        ends: end.ends,
-                        value: Some(value),
-                    };
+                    *advance = after.only_if(*word as u8).after(length + size);
                 }
             }
         });

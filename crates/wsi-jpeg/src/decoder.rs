@@ -52,6 +52,9 @@ pub struct Decoder {
     kernels: Kernels,
     /// Plans met lately, the last one first.
     plans: Vec<Arc<Plan>>,
+    /// The latest plan whose codes may never come again. The next one takes the memory of its
+    /// look-ups.
+    passing: Option<Arc<Plan>>,
     tables: TableCache,
     /// Memory of strands that are not running: there have been up to two.
     strands: Vec<sequential::Scratch>,
@@ -146,6 +149,7 @@ impl Decoder {
         Self {
             kernels,
             plans: Vec::new(),
+            passing: None,
             tables: TableCache::default(),
             strands: Vec::new(),
             scans: scans::Scratch::default(),
@@ -316,18 +320,10 @@ impl Decoder {
 
     /// Finds the plan of a picture or reads its headers.
     fn prepare<'d>(&mut self, data: &'d [u8], options: &Options<'_>) -> Result<Ready<'d>, Error> {
-        let known = self.plans.iter().position(|plan| plan.fits(data, options));
-        if let Some(index) = known {
-            self.plans[..=index].rotate_right(1);
-            let plan = &self.plans[0];
-            if plan.schedule.is_some() {
-                let plan = Arc::clone(plan);
-                let view = View::new(options.window, plan.layout.width, plan.layout.height)?;
-                let source = Source::at(data, plan.header_length());
-                return Ok(Ready::Sequential { plan, source, view });
-            }
-            // A second picture with the same tables: now the look-ups are worth their while.
-            self.plans.remove(0);
+        if let Some(plan) = self.find_plan(data, options) {
+            let view = View::new(options.window, plan.layout.width, plan.layout.height)?;
+            let source = Source::at(data, plan.header_length());
+            return Ok(Ready::Sequential { plan, source, view });
         }
         let mut outcome = Outcome::default();
         let mut stream = open(data, options)?;
@@ -343,8 +339,8 @@ impl Decoder {
             });
         }
         self.tables.next_picture();
-        let tables = &mut self.tables;
-        let plan = Plan::new(&mut stream, &info, options, conversion, outcome, tables)?;
+        let (tables, how) = (&mut self.tables, (self.kernels, conversion));
+        let plan = Plan::new(&mut stream, &info, options, how, outcome, tables)?;
         let view = View::new(options.window, plan.layout.width, plan.layout.height)?;
         let working = Planes::<u8>::bytes(&plan.layout, false);
         check_memory(
@@ -353,11 +349,34 @@ impl Decoder {
         )?;
         let plan = Arc::new(plan);
         if plan.header_length() > 0 {
-            self.plans.truncate(PLANS - 1);
-            self.plans.insert(0, Arc::clone(&plan));
+            if plan.lasting {
+                self.keep(Arc::clone(&plan));
+            } else {
+                self.passing = Some(Arc::clone(&plan));
+            }
         }
         let source = stream.source;
         Ok(Ready::Sequential { plan, source, view })
+    }
+
+    /// The plan of such data and options, if it is known and has look-ups: where a picture comes a
+    /// second time, they are worth their while.
+    fn find_plan(&mut self, data: &[u8], options: &Options<'_>) -> Option<Arc<Plan>> {
+        if let Some(index) = self.plans.iter().position(|plan| plan.fits(data, options)) {
+            self.plans[..=index].rotate_right(1);
+            return Some(Arc::clone(&self.plans[0]));
+        }
+        let plan = self.passing.take()?;
+        if plan.schedule.is_none() || !plan.fits(data, options) {
+            return None;
+        }
+        self.keep(Arc::clone(&plan));
+        Some(plan)
+    }
+
+    fn keep(&mut self, plan: Arc<Plan>) {
+        self.plans.truncate(PLANS - 1);
+        self.plans.insert(0, plan);
     }
 
     /// Decodes two parts of one picture side by side.

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::arch::Kernels;
 use crate::arch::lanes::Schedule;
 use crate::codes::Codes;
 use crate::color::Conversion;
@@ -59,9 +60,25 @@ pub(crate) struct Plan {
     unit_count: usize,
     /// By component of the frame.
     pub(crate) codes: Vec<ComponentCodes>,
-    /// The look-ups for lanes; none for codes that may never come again.
+    /// The look-ups for lanes; none for kernels without lanes, and for codes that may never come again
+    /// and have little to decode.
     pub(crate) schedule: Option<Schedule>,
+    /// The codes may well come again: they are shared, standard, or met before.
+    pub(crate) lasting: bool,
     pub(crate) multipliers: [Multipliers; 4],
+}
+
+/// Bytes of entropy-coded data from which the look-ups of a pair of codes are worth their while, even
+/// if they serve once.
+const DATA_FOR_LOOKUPS: usize = 1 << 10;
+
+/// Pairs of codes among those of the components.
+fn distinct(codes: &[ComponentCodes]) -> usize {
+    let same = |a: &ComponentCodes, b: &ComponentCodes| {
+        Arc::ptr_eq(&a.dc, &b.dc) && Arc::ptr_eq(&a.ac, &b.ac)
+    };
+    let is_first = |index: usize| !codes[..index].iter().any(|code| same(code, &codes[index]));
+    (0..codes.len()).filter(|&index| is_first(index)).count()
 }
 
 /// What a plan was made of.
@@ -120,7 +137,7 @@ impl Plan {
         stream: &mut Stream<'_>,
         info: &Info,
         options: &Options<'_>,
-        conversion: Conversion,
+        (kernels, conversion): (Kernels, Conversion),
         mut outcome: Outcome,
         cache: &mut TableCache,
     ) -> Result<Self, Error> {
@@ -153,7 +170,10 @@ impl Plan {
             codes[scan.components[index]] = Some(ComponentCodes { dc, ac });
         }
         let codes: Vec<_> = codes.into_iter().flatten().collect();
-        let schedule = if known {
+        let header = stream.source.data().get(..stream.source.position());
+        let data = stream.source.data().len() - header.map_or(0, <[u8]>::len);
+        let worth = known || data >= DATA_FOR_LOOKUPS * distinct(&codes);
+        let schedule = if kernels.has_lanes() && worth {
             let lookups: Vec<_> = codes
                 .iter()
                 .map(|codes| shared_codes(&codes.dc, &codes.ac))
@@ -167,7 +187,6 @@ impl Plan {
         } else {
             None
         };
-        let header = stream.source.data().get(..stream.source.position());
         Ok(Self {
             key: Key::new(header.unwrap_or_default(), options),
             layout,
@@ -180,6 +199,7 @@ impl Plan {
             unit_count,
             codes,
             schedule,
+            lasting: known,
             multipliers,
         })
     }

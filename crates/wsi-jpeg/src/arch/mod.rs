@@ -16,6 +16,9 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod blocks;
 pub(crate) mod lanes;
+mod words;
+
+pub(crate) use words::as_words;
 
 use crate::color::{self, Order};
 use crate::huffman;

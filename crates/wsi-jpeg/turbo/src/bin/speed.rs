@@ -40,7 +40,8 @@ fn main() {
         .map_or(21, |text| text.parse().expect("the number of repetitions"));
     let fixture = slides::root().join("target/fixtures/slide_a.tiff");
     let large = Set::from_slide("512² 4:2:0 Q70 of the fixture", &fixture, 20_000);
-    let small = large.reencoded("256² 4:4:4 Q90", 256, 90);
+    let small = large.reencoded("256² 4:4:4 Q90", 256, STANDARD);
+    let own = large.reencoded("256² 4:2:0 Q75, tables of their own", 256, OWN_TABLES);
     let aperio = slides::root().join("fixtures/CMU-1-Small-Region.svs");
     let aperio = Set::from_slide("240² RGB Q30 of CMU-1-Small-Region", &aperio, 0);
 
@@ -51,7 +52,7 @@ fn main() {
     );
     println!("`cargo run --release --bin speed {repetitions}`; {repetitions} repetitions\n");
     let mut report = Report::default();
-    for set in [&large, &small, &aperio] {
+    for set in [&large, &small, &aperio, &own] {
         report.add(set, set.name, Task::Full(Scale::Full), repetitions);
     }
     report.add(
@@ -73,6 +74,21 @@ fn main() {
     }
     println!("\nload {}", load());
 }
+
+const STANDARD: Encoding = Encoding {
+    quality: 90,
+    sampling: (1, 1),
+    restart: 0,
+    optimised: false,
+    progressive: false,
+};
+
+const OWN_TABLES: Encoding = Encoding {
+    quality: 75,
+    sampling: (2, 2),
+    optimised: true,
+    ..STANDARD
+};
 
 /// Tiles of one kind.
 struct Set {
@@ -150,15 +166,8 @@ impl Set {
         Self::new(name, (tables, color, side), tiles)
     }
 
-    /// Parts of the same pixels, encoded anew without subsampling.
-    fn reencoded(&self, name: &'static str, side: usize, quality: u8) -> Self {
-        let encoding = Encoding {
-            quality,
-            sampling: (1, 1),
-            restart: 0,
-            optimised: false,
-            progressive: false,
-        };
+    /// Parts of the same pixels, encoded anew. Optimised tables stay with their tiles.
+    fn reencoded(&self, name: &'static str, side: usize, encoding: Encoding) -> Self {
         let mut turbo = Turbo::new();
         let mut tables = Vec::new();
         let mut tiles = Vec::new();
@@ -172,7 +181,7 @@ impl Set {
             let whole = encoding.encode(&pixels, side, side, 3);
             let (shared, tile) = stream::abbreviate(&whole).expect("whole headers");
             tables = shared;
-            tiles.push(tile);
+            tiles.push(if encoding.optimised { whole } else { tile });
         }
         Self::new(name, (&tables, ColorModel::YCbCr, side), tiles)
     }
