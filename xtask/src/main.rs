@@ -13,6 +13,7 @@
 )]
 
 mod agree;
+mod arm;
 mod bindgen;
 mod bundled_mask;
 mod ci;
@@ -63,6 +64,9 @@ enum Command {
         #[arg(long)]
         slides: Option<PathBuf>,
     },
+    /// Run the tests of the portable code on an emulated `AArch64` processor; needs
+    /// `rustup target add aarch64-unknown-linux-gnu`, gcc-aarch64-linux-gnu and qemu-user.
+    Arm,
     /// Make `wsi-openslide`'s bindings of the header beside them; needs libclang, or pip to get it.
     Bindgen {
         /// Only say whether they are in step with the header.
@@ -110,6 +114,7 @@ fn main() -> anyhow::Result<()> {
             seed,
             slides,
         } => agree::run(regions, seed, slides),
+        Command::Arm => arm::run(),
         Command::Bindgen { check } => bindgen::run(check),
         Command::Growth { repeat } => growth::run(repeat),
         Command::Kernels { check } => kernels::run(check),

@@ -21,6 +21,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::arch::transpose;
 use crate::tables::{NATURAL_ORDER, ZIGZAG_ORDER};
 
 /// One block of coefficients in zigzag order: the order in which they are decoded.
@@ -53,18 +54,29 @@ impl DerefMut for Block {
 /// Quantisers in zigzag order, as the multipliers of the reference: cut to 16 bits.
 pub(crate) type Multipliers = [i16; 64];
 
-/// Coefficients in natural order: row by row.
-type Natural = [i16; 64];
-
-/// Multiplies by the quantisers, as the reference does: cut to 16 bits.
+/// Multiplies by the quantisers, as the reference does, cut to 16 bits, and orders by rows.
+///
+/// What lies outside the first `K` rows and columns is left out where `K` is 4.
 #[inline(always)]
-fn dequantise(block: &Block, quant: &Multipliers, last: usize) -> Natural {
-    let mut natural = [0; 64];
-    let products = block.iter().zip(quant).zip(&NATURAL_ORDER).take(last + 1);
-    for ((value, quant), &at) in products {
-        natural[usize::from(at) & 63] = value.wrapping_mul(*quant);
+fn dequantise<const K: usize>(block: &Block, quant: &Multipliers) -> [Lanes; 8] {
+    let mut p = [0_i16; 64];
+    let products = p.iter_mut().zip(&block.0).zip(quant);
+    for ((product, value), quant) in products.take(if K == 4 { 10 } else { 64 }) {
+        *product = value.wrapping_mul(*quant);
     }
-    natural
+    // Written out: a loop over a table of places takes twice as long.
+    #[rustfmt::skip]
+    let rows = [
+        [p[0], p[1], p[5], p[6], p[14], p[15], p[27], p[28]],
+        [p[2], p[4], p[7], p[13], p[16], p[26], p[29], p[42]],
+        [p[3], p[8], p[12], p[17], p[25], p[30], p[41], p[43]],
+        [p[9], p[11], p[18], p[24], p[31], p[40], p[44], p[53]],
+        [p[10], p[19], p[23], p[32], p[39], p[45], p[52], p[54]],
+        [p[20], p[22], p[33], p[38], p[46], p[51], p[55], p[60]],
+        [p[21], p[34], p[37], p[47], p[50], p[56], p[59], p[61]],
+        [p[35], p[36], p[48], p[49], p[57], p[58], p[62], p[63]],
+    ];
+    rows
 }
 
 /// All ones at the zigzag indices of these rows.
@@ -154,6 +166,10 @@ impl<'p> Target<'p> {
     }
 
     /// Samples of a block across and down.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "vector kernels are for x86-64")
+    )]
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -230,6 +246,12 @@ fn level(value: i32) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
+/// The same, of what has been saturated to 16 bits.
+#[inline(always)]
+fn level_16(value: i16) -> u8 {
+    (value.clamp(-128, 127) as u8) ^ 0x80
+}
+
 #[inline(always)]
 fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
@@ -254,7 +276,7 @@ fn fill(out: &mut [u8], stride: usize, sample: u8) {
 }
 
 /// Eight values that are worked on side by side.
-type Lanes = [i16; 8];
+pub(crate) type Lanes = [i16; 8];
 
 /// One pass of the 8-point transform for each lane, with its rounding shift.
 ///
@@ -297,22 +319,24 @@ fn pass<const K: usize, const SHIFT: u32>(x: &[Lanes; 8]) -> [Lanes; 8] {
     out
 }
 
-/// Turns rows into columns.
+/// Writes rows of samples.
 #[inline(always)]
-fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
-    std::array::from_fn(|x| std::array::from_fn(|y| rows[y][x]))
+fn put(rows: &[Lanes; 8], out: &mut [u8], stride: usize) {
+    let mut samples = [[0; 8]; 8];
+    let values = rows.as_flattened().iter();
+    for (sample, value) in samples.as_flattened_mut().iter_mut().zip(values) {
+        *sample = level_16(*value);
+    }
+    for (out, row) in out.chunks_mut(stride).zip(&samples) {
+        out[..8].copy_from_slice(row);
+    }
 }
 
 /// 8 x 8 samples from the first `K` rows and columns of coefficients; the others are zero.
 #[inline(always)]
 fn full<const K: usize>(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
     const BELOW_FIRST: [i16; 64] = rows_mask(&[1, 2, 3, 4, 5, 6, 7]);
-    let last = if K == 8 { 63 } else { 9 };
-    let natural = dequantise(block, quant, last);
-    let mut work = [[0; 8]; 8];
-    for (work, row) in work.iter_mut().zip(natural.as_chunks::<8>().0) {
-        *work = *row;
-    }
+    let work = dequantise::<K>(block, quant);
     let flat = is_zero(block, &BELOW_FIRST);
     let columns = if flat {
         let first = work[0].map(|value| value.wrapping_shl(2));
@@ -320,10 +344,11 @@ fn full<const K: usize>(block: &Block, quant: &Multipliers, out: &mut [u8], stri
     } else {
         pass::<K, 11>(&work)
     };
-    let done = transpose(&pass::<K, 18>(&transpose(&columns)));
-    for (samples, row) in out.chunks_mut(stride).zip(&done) {
-        samples[..8].copy_from_slice(&row.map(|value| level(value.into())));
-    }
+    put(
+        &transpose(&pass::<K, 18>(&transpose(&columns))),
+        out,
+        stride,
+    );
 }
 
 /// One pass of the transform to 4 samples, before the rounding shift; `x[4]` is not used.
@@ -347,7 +372,8 @@ fn pass_half(x: [i16; 8]) -> [i32; 4] {
 fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
     const USED: [i16; 64] = rows_mask(&[1, 2, 3, 5, 6, 7]);
     let flat = is_zero(block, &USED);
-    let natural = dequantise(block, quant, 63);
+    let natural = dequantise::<8>(block, quant);
+    let natural = natural.as_flattened();
     let mut work = [[0_i16; 8]; 4];
     for column in [0, 1, 2, 3, 5, 6, 7] {
         let at = |row: usize| natural[row * 8 + column];

@@ -474,8 +474,8 @@ impl Kernels {
     /// Runs a lane to the end of its chunk.
     pub(crate) fn run_lane(self, lane: &mut Lane<'_>) {
         #[cfg(target_arch = "x86_64")]
-        if self.has_lanes() {
-            // SAFETY: every set but the scalar one has been seen to have BMI1 and BMI2.
+        if self.has_vectors() {
+            // SAFETY: every set of vector kernels has been seen to have BMI1 and BMI2.
             unsafe { one_bmi2(lane) };
             return;
         }
@@ -485,7 +485,7 @@ impl Kernels {
     /// Runs two lanes until one of them is at the end of its chunk.
     pub(crate) fn run_lanes(self, first: &mut Lane<'_>, second: &mut Lane<'_>) {
         #[cfg(target_arch = "x86_64")]
-        if self.has_lanes() {
+        if self.has_vectors() {
             // SAFETY: as in `run_lane`.
             unsafe { two_bmi2(first, second) };
             return;

@@ -16,8 +16,10 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod blocks;
 pub(crate) mod lanes;
+mod transpose;
 mod words;
 
+pub(crate) use transpose::transpose;
 pub(crate) use words::as_words;
 
 use crate::color::{self, Order};
@@ -40,6 +42,7 @@ pub struct Kernels(Set);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
     Scalar,
+    Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -47,13 +50,15 @@ enum Set {
 }
 
 impl Kernels {
-    /// The fastest set. `--cfg wsi_force_scalar` and `--cfg wsi_force_avx2` at build time keep it
-    /// from choosing others.
+    /// The fastest set. `--cfg wsi_force_scalar`, `--cfg wsi_force_portable` and
+    /// `--cfg wsi_force_avx2` at build time keep it from choosing others.
     #[must_use]
     pub fn detect() -> Self {
         let available = Self::available();
         let best = if cfg!(wsi_force_scalar) {
             available.iter().find(|set| set.name() == "scalar")
+        } else if cfg!(wsi_force_portable) {
+            available.iter().find(|set| set.name() == "portable")
         } else if cfg!(wsi_force_avx2) {
             available.iter().rfind(|set| set.name() != "AVX-512")
         } else {
@@ -62,7 +67,8 @@ impl Kernels {
         best.copied().unwrap_or_else(Self::scalar)
     }
 
-    /// The portable set, which is the oracle of the others.
+    /// The plain set, which is the oracle of the others. The portable one has its kernels, and
+    /// decodes codes as the vector sets do.
     #[must_use]
     pub fn scalar() -> Self {
         Self(Set::Scalar)
@@ -71,7 +77,7 @@ impl Kernels {
     /// Every set that this machine can run, slowest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let mut sets = vec![Self::scalar()];
+        let mut sets = vec![Self::scalar(), Self(Set::Portable)];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
@@ -92,16 +98,22 @@ impl Kernels {
         sets
     }
 
-    /// Its name: "scalar", "AVX2", "AVX-512".
+    /// Its name: "scalar", "portable", "AVX2", "AVX-512".
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
             Set::Scalar => "scalar",
+            Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "AVX-512",
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn has_vectors(self) -> bool {
+        !matches!(self.0, Set::Scalar | Set::Portable)
     }
 
     /// Copies a data segment without its stuffing, see [`huffman::unstuff`].
@@ -118,7 +130,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Set::Avx512 => unsafe { avx512::unstuff::unstuff(data, from, out) },
-            Set::Scalar => huffman::unstuff(data, from, out),
+            Set::Scalar | Set::Portable => huffman::unstuff(data, from, out),
         }
     }
 
@@ -136,7 +148,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::idct::transform(blocks, places, targets) },
-            Set::Scalar => idct::transform(blocks, places, targets),
+            Set::Scalar | Set::Portable => idct::transform(blocks, places, targets),
         }
     }
 
@@ -149,7 +161,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::both(near, far, out) },
-            Set::Scalar => upsample::both(near, far, sums, out),
+            Set::Scalar | Set::Portable => upsample::both(near, far, sums, out),
         }
     }
 
@@ -162,7 +174,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::across(row, out) },
-            Set::Scalar => upsample::across(row, out),
+            Set::Scalar | Set::Portable => upsample::across(row, out),
         }
     }
 
@@ -175,7 +187,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::down(near, far, lower, out) },
-            Set::Scalar => upsample::down(near, far, lower, out),
+            Set::Scalar | Set::Portable => upsample::down(near, far, lower, out),
         }
     }
 
@@ -188,7 +200,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::ycc_row(order, rows, out) },
-            Set::Scalar => color::ycc_row(order, rows, 8, out),
+            Set::Scalar | Set::Portable => color::ycc_row(order, rows, 8, out),
         }
     }
 
@@ -223,7 +235,7 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: see `unstuff`.
             Set::Avx512 => unsafe { avx512::rows::interleave_row(order, rows, out) },
-            Set::Scalar => color::interleave(order, rows, out),
+            Set::Scalar | Set::Portable => color::interleave(order, rows, out),
         }
     }
 }

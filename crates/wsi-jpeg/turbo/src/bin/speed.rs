@@ -230,10 +230,16 @@ struct Way<'s> {
     run: Run<'s>,
 }
 
+/// All sets of kernels but the oracle of the others.
+fn measured() -> impl Iterator<Item = Kernels> {
+    let sets = Kernels::available().into_iter();
+    sets.filter(|set| *set != Kernels::scalar())
+}
+
 /// libjpeg-turbo, then one tile, a pair and a batch for each set of kernels.
 fn ways(set: &Set, task: Task) -> Vec<Way<'_>> {
     let mut ways = vec![turbo_way(set, task)];
-    for kernels in Kernels::available() {
+    for kernels in measured() {
         ways.push(single_way(set, task, kernels));
         ways.push(pair_way(set, task, kernels));
         ways.push(batch_way(set, task, kernels));
@@ -481,11 +487,11 @@ impl Report {
 
     fn print(&self) {
         let mut columns = String::new();
-        for kernels in Kernels::available() {
+        for kernels in measured() {
             let name = kernels.name();
             write!(columns, " {name}, one | pair | batch |").expect("a string");
         }
-        let rule = "---|".repeat(2 + 3 * Kernels::available().len());
+        let rule = "---|".repeat(2 + 3 * measured().count());
         println!("Times libjpeg-turbo's speed, by medians (by sums):\n");
         println!("| tiles | number |{columns}\n|{rule}\n{}", self.ratios);
         println!("Microseconds for one tile or window, medians:\n");
