@@ -13,7 +13,6 @@
 )]
 
 mod agree;
-mod arm;
 mod bindgen;
 mod bundled_mask;
 mod ci;
@@ -22,6 +21,7 @@ mod growth;
 mod kernels;
 mod layers;
 mod peers;
+mod targets;
 mod turbo;
 mod valgrind;
 mod workspace;
@@ -64,9 +64,6 @@ enum Command {
         #[arg(long)]
         slides: Option<PathBuf>,
     },
-    /// Run the tests of the portable code on an emulated `AArch64` processor; needs
-    /// `rustup target add aarch64-unknown-linux-gnu`, gcc-aarch64-linux-gnu and qemu-user.
-    Arm,
     /// Make `wsi-openslide`'s bindings of the header beside them; needs libclang, or pip to get it.
     Bindgen {
         /// Only say whether they are in step with the header.
@@ -93,6 +90,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Run the tests of the portable code on an emulated `AArch64` and with 32 bits; needs
+    /// `rustup target add aarch64-unknown-linux-gnu i686-unknown-linux-gnu`,
+    /// gcc-aarch64-linux-gnu, gcc-multilib and qemu-user.
+    Targets,
     /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
     Turbo,
     /// Run the tests of the OpenSlide backend under valgrind; needs it and the library.
@@ -114,12 +115,12 @@ fn main() -> anyhow::Result<()> {
             seed,
             slides,
         } => agree::run(regions, seed, slides),
-        Command::Arm => arm::run(),
         Command::Bindgen { check } => bindgen::run(check),
         Command::Growth { repeat } => growth::run(repeat),
         Command::Kernels { check } => kernels::run(check),
         Command::Layers => layers::run(),
         Command::Peers { arguments } => peers::run(&arguments),
+        Command::Targets => targets::run(),
         Command::Turbo => turbo::run(),
         Command::Valgrind => valgrind::run(),
         Command::Ci => ci::run(),

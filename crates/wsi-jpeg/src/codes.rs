@@ -173,7 +173,7 @@ impl Drop for Codes {
 }
 
 impl Codes {
-    /// Prepares the look-ups; 20 microseconds or so, 80 in fresh memory.
+    /// Prepares the look-ups: 6 microseconds or so, ten times that in fresh memory.
     pub(crate) fn new(dc: Arc<HuffmanTable>, ac: Arc<HuffmanTable>) -> Self {
         const EMPTY: Lookup = Lookup {
             dc: Half::UNKNOWN,
