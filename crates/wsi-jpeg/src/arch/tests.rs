@@ -32,6 +32,14 @@ fn sets() -> impl Iterator<Item = Kernels> {
         .filter(|set| *set != Kernels::scalar())
 }
 
+#[test]
+fn rows_become_columns() {
+    let rows: [[i16; 8]; 8] =
+        std::array::from_fn(|y| std::array::from_fn(|x| (y * 8 + x) as i16 - 30));
+    let columns = std::array::from_fn(|x| std::array::from_fn(|y| rows[y][x]));
+    assert_eq!(super::transpose(&rows), columns);
+}
+
 /// A generator that needs no state elsewhere: `SplitMix64`.
 struct Noise(u64);
 
