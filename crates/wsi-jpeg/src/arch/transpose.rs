@@ -1,5 +1,4 @@
-//! Turning 8 rows of 8 values into columns, of which compilers make no good code by themselves: by
-//! two instructions that every processor of the more usual kinds has.
+//! Turning 8 rows of 8 values into columns, of which compilers make no good code by themselves.
 
 use crate::idct::Lanes;
 
@@ -22,72 +21,46 @@ pub(crate) fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
     x.map(row::store)
 }
 
-#[cfg(target_arch = "x86_64")]
+/// Two instructions that all of these processors have, and rows as registers.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod row {
-    use std::arch::x86_64::{__m128i, _mm_unpackhi_epi16, _mm_unpacklo_epi16};
+    #[cfg(target_arch = "aarch64")]
+    use std::arch::aarch64::{int16x8_t as Row, vzip1q_s16 as zip_low, vzip2q_s16 as zip_high};
+    #[cfg(target_arch = "x86_64")]
+    use std::arch::x86_64::{
+        __m128i as Row, _mm_unpackhi_epi16 as zip_high, _mm_unpacklo_epi16 as zip_low,
+    };
 
     use super::Lanes;
 
     #[inline(always)]
-    pub(super) fn load(row: Lanes) -> __m128i {
+    pub(super) fn load(row: Lanes) -> Row {
         // SAFETY: 16 bytes each, of which any values are either.
         unsafe { std::mem::transmute(row) }
     }
 
     #[inline(always)]
-    pub(super) fn store(row: __m128i) -> Lanes {
+    pub(super) fn store(row: Row) -> Lanes {
         // SAFETY: as above.
         unsafe { std::mem::transmute(row) }
     }
 
     /// The lower halves, in turns.
     #[inline(always)]
-    pub(super) fn merge_low(a: __m128i, b: __m128i) -> __m128i {
-        // SAFETY: every x86-64 processor has SSE2.
-        unsafe { _mm_unpacklo_epi16(a, b) }
+    pub(super) fn merge_low(a: Row, b: Row) -> Row {
+        // SAFETY: every x86-64 processor has SSE2, every AArch64 target with a standard library NEON.
+        unsafe { zip_low(a, b) }
     }
 
     /// The upper halves.
     #[inline(always)]
-    pub(super) fn merge_high(a: __m128i, b: __m128i) -> __m128i {
+    pub(super) fn merge_high(a: Row, b: Row) -> Row {
         // SAFETY: as above.
-        unsafe { _mm_unpackhi_epi16(a, b) }
+        unsafe { zip_high(a, b) }
     }
 }
 
-#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-mod row {
-    use std::arch::aarch64::{int16x8_t, vzip1q_s16, vzip2q_s16};
-
-    use super::Lanes;
-
-    #[inline(always)]
-    pub(super) fn load(row: Lanes) -> int16x8_t {
-        // SAFETY: 16 bytes each, of which any values are either.
-        unsafe { std::mem::transmute(row) }
-    }
-
-    #[inline(always)]
-    pub(super) fn store(row: int16x8_t) -> Lanes {
-        // SAFETY: as above.
-        unsafe { std::mem::transmute(row) }
-    }
-
-    /// The lower halves, in turns.
-    #[inline(always)]
-    pub(super) fn merge_low(a: int16x8_t, b: int16x8_t) -> int16x8_t {
-        // SAFETY: the targets of this architecture that have the standard library have NEON.
-        unsafe { vzip1q_s16(a, b) }
-    }
-
-    /// The upper halves.
-    #[inline(always)]
-    pub(super) fn merge_high(a: int16x8_t, b: int16x8_t) -> int16x8_t {
-        // SAFETY: as above.
-        unsafe { vzip2q_s16(a, b) }
-    }
-}
-
+/// For all others, in plain code.
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
 mod row {
     use super::Lanes;

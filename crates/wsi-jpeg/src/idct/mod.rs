@@ -10,8 +10,7 @@
 //! those of the second to 8. If rows 1 to 7 of a block are all zero, the first pass is a wrapping
 //! shift instead. Legal data never come near these limits.
 //!
-//! 12-bit samples have no SIMD routines; there the C code's wide sums and its masked range limit
-//! are followed.
+//! For 12-bit samples see `wide`.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -19,10 +18,15 @@
     reason = "values are clamped to the target's range, or wrap on purpose as the module doc says"
 )]
 
+mod wide;
+
 use std::ops::{Deref, DerefMut};
 
 use crate::arch::transpose;
 use crate::tables::{NATURAL_ORDER, ZIGZAG_ORDER};
+
+use wide::masked_limit;
+pub(crate) use wide::transform_12_bit;
 
 /// One block of coefficients in zigzag order: the order in which they are decoded.
 ///
@@ -242,13 +246,7 @@ pub(crate) fn transform_8_bit(
 
 /// Adds 128 and saturates.
 #[inline(always)]
-fn level(value: i32) -> u8 {
-    (value.clamp(-128, 127) + 128) as u8
-}
-
-/// The same, of what has been saturated to 16 bits.
-#[inline(always)]
-fn level_16(value: i16) -> u8 {
+fn level(value: i16) -> u8 {
     (value.clamp(-128, 127) as u8) ^ 0x80
 }
 
@@ -266,7 +264,7 @@ fn descale<const SHIFT: u32>(value: i32) -> i32 {
 /// The one sample value of a block without AC coefficients.
 pub(crate) fn dc_only(block: &Block, quant: &Multipliers) -> u8 {
     let dc = block[0].wrapping_mul(quant[0]).wrapping_shl(2);
-    level((i32::from(dc) + 16) >> 5)
+    level(descale::<5>(dc.into()) as i16)
 }
 
 fn fill(out: &mut [u8], stride: usize, sample: u8) {
@@ -325,7 +323,7 @@ fn put(rows: &[Lanes; 8], out: &mut [u8], stride: usize) {
     let mut samples = [[0; 8]; 8];
     let values = rows.as_flattened().iter();
     for (sample, value) in samples.as_flattened_mut().iter_mut().zip(values) {
-        *sample = level_16(*value);
+        *sample = level(*value);
     }
     for (out, row) in out.chunks_mut(stride).zip(&samples) {
         out[..8].copy_from_slice(row);
@@ -390,7 +388,7 @@ fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
     }
     for (samples, row) in out.chunks_mut(stride).zip(&work) {
         for (sample, value) in samples.iter_mut().zip(pass_half(*row)) {
-            *sample = level(saturate(descale::<19>(value)).into());
+            *sample = level(saturate(descale::<19>(value)));
         }
     }
 }
@@ -400,7 +398,7 @@ fn half(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "vector kernels are for x86-64"))]
 pub(crate) fn dc_only_quarter(block: &Block, quant: &Multipliers) -> u8 {
     let dc = i32::from(block[0].wrapping_mul(quant[0]));
-    level(saturate(descale::<20>(dc.wrapping_shl(17))).into())
+    level(saturate(descale::<20>(dc.wrapping_shl(17))))
 }
 
 /// 2 x 2 samples, from rows and columns 0, 1, 3, 5 and 7.
@@ -429,7 +427,7 @@ fn quarter(block: &Block, quant: &Multipliers, out: &mut [u8], stride: usize) {
         let odd = odd(ac.map(|values| saturate(values[row])));
         let values = [even.wrapping_add(odd), even.wrapping_sub(odd)];
         for (sample, value) in samples.iter_mut().zip(values) {
-            *sample = level(saturate(descale::<20>(value)).into());
+            *sample = level(saturate(descale::<20>(value)));
         }
     }
 }
@@ -440,103 +438,10 @@ pub(crate) fn eighth(block: &Block, quant: &Multipliers) -> u8 {
     masked_limit(i64::from(dc), 8) as u8
 }
 
-/// libjpeg's range limit after a transform: the value modulo four times the sample range, moved
-/// up by half the range, clamped.
-fn masked_limit(value: i64, bits: u32) -> u16 {
-    let range = 1_i64 << bits;
-    let mut value = value & (4 * range - 1);
-    if value >= 2 * range {
-        value -= 4 * range;
-    }
-    (value + range / 2).clamp(0, range - 1) as u16
-}
-
-/// Transforms a block of 12-bit samples, see [`transform_8_bit`].
-///
-/// With 12 bits the first pass keeps 1 fraction bit in place of 2 (`PASS1_BITS`).
-pub(crate) fn transform_12_bit(
-    size: usize,
-    block: &Block,
-    quant: &Multipliers,
-    out: &mut [u16],
-    stride: usize,
-) {
-    let at = |natural: usize| {
-        let index = usize::from(ZIGZAG_ORDER[natural]);
-        i64::from(i32::from(block[index]) * i32::from(quant[index]))
-    };
-    let edge = match size {
-        8 => 8,
-        4 => 4,
-        2 => 2,
-        _ => {
-            if let Some(sample) = out.first_mut() {
-                *sample = masked_limit((at(0) + 4) >> 3, 12);
-            }
-            return;
-        }
-    };
-    let (first, second) = match edge {
-        8 => (12, 17),
-        4 => (13, 18),
-        _ => (14, 19),
-    };
-    let mut work = [[0_i64; 8]; 8];
-    for column in 0..8 {
-        let x = std::array::from_fn(|row| at(row * 8 + column));
-        for (row, value) in work.iter_mut().zip(pass_12_bit(edge, x)) {
-            // The reference keeps the first pass in an `int` array.
-            row[column] = i64::from(((value + (1 << (first - 1))) >> first) as i32);
-        }
-    }
-    for (samples, row) in out.chunks_mut(stride).zip(&work).take(edge) {
-        for (sample, value) in samples.iter_mut().zip(pass_12_bit(edge, *row)).take(edge) {
-            let value = ((value + (1 << (second - 1))) >> second) as i32;
-            *sample = masked_limit(value.into(), 12);
-        }
-    }
-}
-
-/// One pass to `edge` samples in wide arithmetic; entries past them are zero.
-fn pass_12_bit(edge: usize, x: [i64; 8]) -> [i64; 8] {
-    match edge {
-        8 => {
-            let (t0, t1) = ((x[0] + x[4]) << 13, (x[0] - x[4]) << 13);
-            let a = 10703 * x[2] + 4433 * x[6];
-            let b = 4433 * x[2] - 10704 * x[6];
-            let even = [t0 + a, t1 + b, t1 - b, t0 - a];
-            let odd = [
-                11363 * x[1] + 9633 * x[3] + 6437 * x[5] + 2260 * x[7],
-                9633 * x[1] - 2259 * x[3] - 11362 * x[5] - 6436 * x[7],
-                6437 * x[1] - 11362 * x[3] + 2261 * x[5] + 9633 * x[7],
-                2260 * x[1] - 6436 * x[3] + 9633 * x[5] - 11363 * x[7],
-            ];
-            std::array::from_fn(|k| {
-                if k < 4 {
-                    even[k] + odd[k]
-                } else {
-                    even[7 - k] - odd[7 - k]
-                }
-            })
-        }
-        4 => {
-            let e = x[0] << 14;
-            let t = 15137 * x[2] - 6270 * x[6];
-            let u = 20995 * x[1] + 7373 * x[3] - 4926 * x[5] - 4176 * x[7];
-            let v = 8697 * x[1] - 17799 * x[3] + 11893 * x[5] - 1730 * x[7];
-            [e + t + u, e - t + v, e - t - v, e + t - u, 0, 0, 0, 0]
-        }
-        _ => {
-            let e = x[0] << 15;
-            let t = 29692 * x[1] - 10426 * x[3] + 6967 * x[5] - 5906 * x[7];
-            [e + t, e - t, 0, 0, 0, 0, 0, 0]
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::cast_possible_wrap, reason = "test patterns")]
 mod tests {
+    use super::wide::pass_12_bit;
     use super::*;
 
     fn noise(seed: u32, bits: u32) -> impl FnMut() -> i16 {
@@ -611,19 +516,6 @@ mod tests {
             transform_8_bit(8, &block, &quant, &mut short, 8);
             full::<8>(&block, &quant, &mut long, 8);
             assert_eq!(short, long);
-        }
-    }
-
-    #[test]
-    fn the_masked_limit_follows_the_table_of_the_reference() {
-        for value in -4096_i64..4096 {
-            let expected = match value & 0x3FF {
-                index @ 0..=127 => index + 128,
-                128..=511 => 255,
-                512..=895 => 0,
-                index => index - 896,
-            };
-            assert_eq!(i64::from(masked_limit(value, 8)), expected);
         }
     }
 }
