@@ -90,9 +90,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
-    /// Run the tests of the portable code on an emulated `AArch64` and with 32 bits; needs
+    /// Run the tests of the portable code on an emulated `AArch64` and 32-bit x86; needs
     /// `rustup target add aarch64-unknown-linux-gnu i686-unknown-linux-gnu`,
-    /// gcc-aarch64-linux-gnu, gcc-multilib and qemu-user.
+    /// gcc-aarch64-linux-gnu, gcc-i686-linux-gnu and qemu-user.
     Targets,
     /// Hold wsi-jpeg against libjpeg-turbo and time both; needs cmake and nasm.
     Turbo,

@@ -1,6 +1,7 @@
 //! `cargo xtask targets`: the tests of the portable code on other processors.
 //!
-//! `AArch64` is emulated; 32 bits run as they are, on x86-64.
+//! They are emulated, x86 with 32 bits as well: compilers for other targets stand side by side, where
+//! what lets the machine's own compiler make 32 bits may not be installed beside them.
 
 use std::process::Command;
 
@@ -18,22 +19,30 @@ const PACKAGES: [&str; 6] = [
     "wsi-tiling",
 ];
 
+/// A target, the name of its compiler and libraries, and its emulator.
+const TARGETS: [(&str, &str, &str); 2] = [
+    (
+        "aarch64-unknown-linux-gnu",
+        "aarch64-linux-gnu",
+        "qemu-aarch64",
+    ),
+    ("i686-unknown-linux-gnu", "i686-linux-gnu", "qemu-i386"),
+];
+
 /// Runs them for each target, optimised, since an emulation is slow.
 pub(crate) fn run() -> anyhow::Result<()> {
-    for target in ["aarch64-unknown-linux-gnu", "i686-unknown-linux-gnu"] {
+    for (target, tools, emulator) in TARGETS {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
+        let variable = |what: &str| {
+            let target = target.to_uppercase().replace('-', "_");
+            format!("CARGO_TARGET_{target}_{what}")
+        };
         let status = Command::new(cargo)
             .args(["test", "--release", "--target", target])
             .args(packages)
-            .env(
-                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
-                "aarch64-linux-gnu-gcc",
-            )
-            .env(
-                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-                "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-            )
+            .env(variable("LINKER"), format!("{tools}-gcc"))
+            .env(variable("RUNNER"), format!("{emulator} -L /usr/{tools}"))
             .current_dir(workspace::root())
             .status()
             .context("cannot start cargo")?;
